@@ -1,0 +1,39 @@
+/** @file A constant in every element: the routing weights of a selection that has none, say. */
+
+import { EngineError } from "../errors.ts";
+import { elementCount, expectTensor, foldGrid } from "./op.ts";
+import type { Op, SizeOf, TensorType } from "./op.ts";
+
+/** Attributes of `fill`. */
+export interface FillAttributes {
+  readonly value: number;
+  readonly [name: string]: number | undefined;
+}
+
+const WORKGROUP = 64;
+
+/** x of any shape, read for its shape only -> y of the same shape, all `value`. */
+export const fill: Op<FillAttributes> = {
+  stem: "fill",
+  infer: ({ x }, { value }) => {
+    if (!Number.isFinite(value)) {
+      throw new EngineError("SHAPE", `fill: value is ${value}, expected a finite number`, { where: "fill.value" });
+    }
+    const { shape } = expectTensor("fill", "x", x, x?.shape.length ?? 0, ["f32", "u32"]);
+    return { y: { shape, element: "f32" } };
+  },
+  cost: ({ outputs }, size) => ({ flops: 0, bytes: 4 * elementCount(outputs.y as TensorType, size) }),
+  variants: () => ["item"],
+  launch: ({ outputs, attributes }) => {
+    const items = (size: SizeOf): number => elementCount(outputs.y as TensorType, size);
+    const grid = (size: SizeOf): readonly [number, number, number] => foldGrid(Math.ceil(items(size) / WORKGROUP));
+    return [
+      {
+        kernel: "fill",
+        constants: { WORKGROUP },
+        uniform: { items, grid_width: (size) => grid(size)[0], value: () => attributes.value },
+        grid,
+      },
+    ];
+  },
+};
