@@ -1,0 +1,125 @@
+// Attention over packed segments, variant that shares loaded keys and values among the 4 invocations of a quad.
+// y = softmax(SCALE * q kᵀ + bias, masked) v per head and segment, by online softmax (Milakov and Gimelshein 2018; Rabe and
+// Staats 2021): no n x n matrix exists.
+//
+// Shapes: q [Q, Q_STRIDE], kv [K, KV_STRIDE], segments as offsets [S + 1]; a head's query, key and value stand from columns
+// Q_AT, K_AT, V_AT + head * HEAD_WIDTH on (q and kv may be one packed matrix). positions [Q]: original positions of selected
+// query rows, ascending in a segment. bias [HEADS, P, P] by original positions. prefix [2 PREFIX, HEADS * HEAD_WIDTH]: keys,
+// then values, seen by every query of every segment. y [Q, HEADS * HEAD_WIDTH].
+//
+// A workgroup computes 4 * WORKGROUP query rows of one head and one segment, 4 rows per invocation, against blocks of 16 keys
+// (kernels/lib/attention-tile.wgsl). All its invocations need the same keys, so each loads one of four and hands it on with
+// quadBroadcast. A quad is 4 invocations at every subgroup size, so this is right at 4 to 64. On a software adapter, where a
+// storage load is a gather of 4 scalars, it reaches 1.6 times the portable variant's speed (12 heads of 64, n = 512).
+//
+// Limits: feature subgroups, 8 storage buffers, no workgroup memory, WORKGROUP (a multiple of 4) invocations per workgroup.
+// lib: segments attention-tile
+
+enable subgroups;
+
+// --- parameters
+const HEADS: u32 = 2u;
+const HEAD_WIDTH: u32 = 16u; // multiple of 4, at most 256
+const Q_STRIDE: u32 = 32u; // width of q; columns and strides are multiples of 4
+const KV_STRIDE: u32 = 64u; // width of kv
+const Q_AT: u32 = 0u;
+const K_AT: u32 = 0u;
+const V_AT: u32 = 32u;
+const CAUSAL: bool = false;
+const HAS_POSITIONS: bool = false;
+const KEYS_SELECTED: bool = false; // the keys are the selected rows too and have their positions
+const HAS_BIAS: bool = false;
+const BIAS_SIZE: u32 = 1u; // P of bias [HEADS, P, P]
+const PREFIX: u32 = 0u; // prefix keys, and as many prefix values
+const SCALE: f32 = 0.25;
+const WORKGROUP: u32 = 4u; // multiple of 4
+// --- end parameters
+
+struct Params {
+  segments: u32,
+  tiles: u32,
+}
+
+@group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> kv: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> q_segments: array<u32>;
+@group(0) @binding(3) var<storage, read> kv_segments: array<u32>;
+@group(0) @binding(4) var<storage, read> positions: array<u32>;
+@group(0) @binding(5) var<storage, read> bias: array<f32>;
+@group(0) @binding(6) var<storage, read> prefix: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(8) var<uniform> params: Params;
+
+fn segment_offset(which: u32, s: u32) -> u32 {
+  return q_segments[s];
+}
+
+var<private> quad_lane: u32;
+
+fn load_chunk(from_prefix: bool, at: u32) -> vec4<f32> {
+  if (from_prefix) {
+    return prefix[at];
+  }
+  return kv[at];
+}
+
+fn own_keys(j: vec4<u32>) -> vec4<u32> {
+  return vec4<u32>(j.x + quad_lane);
+}
+
+fn value_tile(from_prefix: bool, at: vec4<u32>, c: u32) -> mat4x4<f32> {
+  let own = load_chunk(from_prefix, at.x + c);
+  return mat4x4<f32>(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u));
+}
+
+fn key_tile(from_prefix: bool, at: vec4<u32>, c: u32) -> mat4x4<f32> {
+  return transpose(value_tile(from_prefix, at, c));
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) wid: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_invocation_id) subgroup_lane: u32,
+) {
+  let index = wid.x + wid.y * groups.x;
+  let head = index / params.tiles;
+  if (head >= HEADS) {
+    return;
+  }
+  let tile = find_tile(0u, params.segments, 4u * WORKGROUP, index % params.tiles);
+  if (tile.first >= tile.end) {
+    return;
+  }
+  // Invocations past the segment's end compute its last row again, so that the whole quad loads, and write nothing.
+  let first = tile.first + 4u * lane;
+  let rows = min(first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(tile.end - 1u));
+  let segment_start = q_segments[tile.segment];
+  let queries = query_tile(head, rows, segment_start);
+  let start = kv_segments[tile.segment];
+  let count = kv_segments[tile.segment + 1u] - start;
+  quad_lane = subgroup_lane % 4u;
+  maximum = vec4<f32>(LOWEST);
+  var seen = count;
+  if (CAUSAL && !KEYS_SELECTED) {
+    // Positions ascend: the tile's last row sees furthest.
+    let last = min(tile.first + 4u * WORKGROUP, tile.end) - 1u;
+    var position = last - segment_start;
+    if (HAS_POSITIONS) {
+      position = positions[last];
+    }
+    seen = min(seen, position + 1u);
+  }
+  var keys: Keys;
+  // The prefix in blocks of its own, then the segment's keys: one call of the long function, so that it compiles once.
+  for (var b = 0u; b < PREFIX_BLOCKS + (seen + 15u) / 16u; b += 1u) {
+    if (b < PREFIX_BLOCKS) {
+      keys = Keys(true, 0u, PREFIX);
+    } else {
+      keys = Keys(false, start, count);
+    }
+    take_block(keys, queries, 16u * select(b, b - PREFIX_BLOCKS, b >= PREFIX_BLOCKS));
+  }
+  write_rows(head, rows, first < tile.end);
+}

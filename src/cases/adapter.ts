@@ -1,0 +1,110 @@
+/** @file Cases of the bottleneck adapter: banks of slots of every width and activation, ragged segments. */
+
+import { adapterStride, noSlot } from "../ops/adapter.ts";
+import { matrix } from "./case-tensors.ts";
+import { normal, toleranceFor } from "./case.ts";
+import type { CaseTable, CaseTensor, OpCase } from "./case.ts";
+import { segmentTable } from "./segment-tables.ts";
+
+/** A slot of the bank: active width, activation code, scale. */
+type SlotSetting = readonly [width: number, activation: number, scale: number];
+
+interface Setting {
+  readonly name: string;
+  readonly width: number;
+  readonly maxWidth: number;
+  readonly slots: readonly SlotSetting[];
+  readonly lengths: readonly number[];
+  /** Slot per segment; by default they take turns. */
+  readonly segmentSlots?: readonly number[];
+  readonly f16?: boolean;
+  readonly withoutResidual?: boolean;
+  /** Values of x and of the down projection. */
+  readonly deviation?: number;
+  readonly bench?: boolean;
+}
+
+const ragged = [1, 5, 0, 17, 16, 15, 4, 33];
+const everyActivation: readonly SlotSetting[] = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((code) => [7, code, 0.5 + code / 8]);
+
+const settings: readonly Setting[] = [
+  { name: "1 token, width 1", width: 1, maxWidth: 1, slots: [[1, 1, 1]], lengths: [1] },
+  { name: "1 token, width 16", width: 16, maxWidth: 8, slots: [[8, 1, 1]], lengths: [1] },
+  { name: "no rows", width: 16, maxWidth: 8, slots: [[8, 1, 1]], lengths: [0] },
+  { name: "no segments", width: 16, maxWidth: 8, slots: [[8, 1, 1]], lengths: [] },
+  { name: "every activation", width: 16, maxWidth: 8, slots: everyActivation, lengths: [3, 4, 5, 3, 4, 5, 3, 4, 5] },
+  {
+    name: "every width, some none",
+    width: 20,
+    maxWidth: 20,
+    slots: [[1, 2, 1], [2, 1, 4], [3, 4, -1], [16, 2, 1], [17, 2, 1], [20, 3, 0.25], [0, 1, 1]],
+    lengths: [2, 3, 9, 18, 17, 16, 5, 6],
+    segmentSlots: [0, 1, 2, 3, 4, 5, 6, noSlot],
+  },
+  { name: "without a residual, some none", width: 12, maxWidth: 8, slots: [[5, 2, 2]], lengths: [6, 3], segmentSlots: [noSlot, 0], withoutResidual: true },
+  { name: "odd widths", width: 33, maxWidth: 7, slots: [[7, 2, 1], [5, 1, 1]], lengths: ragged },
+  { name: "odd widths, f16", width: 33, maxWidth: 7, slots: [[7, 2, 1], [6, 1, 1]], lengths: ragged, f16: true },
+  { name: "f16", width: 64, maxWidth: 16, slots: [[16, 2, 1], [13, 4, 1]], lengths: ragged, f16: true },
+  { name: "width 768, b 48", width: 768, maxWidth: 48, slots: [[48, 4, 1], [31, 1, 1]], lengths: [1, 18, 35] },
+  { name: "wider than private memory", width: 8, maxWidth: 500, slots: [[500, 1, 1]], lengths: [5] },
+  { name: "as wide as private memory", width: 8, maxWidth: 496, slots: [[493, 1, 1]], lengths: [5] },
+  { name: "scale 0", width: 16, maxWidth: 8, slots: [[8, 1, 0]], lengths: [9] },
+  { name: "large values", width: 16, maxWidth: 8, slots: [[8, 3, 1], [8, 6, 1], [8, 7, 1]], lengths: [9, 9, 9], deviation: 100 },
+  { name: "denormals", width: 16, maxWidth: 8, slots: [[8, 1, 1]], lengths: [9], deviation: 1e-39 },
+  { name: "d 768, b 64, n = 128", width: 768, maxWidth: 64, slots: [[64, 1, 1]], lengths: [128], bench: true },
+  { name: "d 768, b 64, n = 512", width: 768, maxWidth: 64, slots: [[64, 1, 1]], lengths: [512], bench: true },
+];
+
+/** Values of N(0, 0.1), and NaN in everything past the active width: it must never be read into a result. */
+function bankInput({ width, maxWidth, slots, f16 = false, deviation = 1 }: Setting): CaseTensor {
+  const stride = adapterStride(width, maxWidth);
+  const data = normal(width + maxWidth, slots.length * stride, 0.1);
+  slots.forEach(([active], s) => {
+    const slot = data.subarray(s * stride, (s + 1) * stride);
+    const [up, downBias] = [maxWidth * width, 2 * maxWidth * width];
+    for (let i = 0; i < up; i += 1) slot[i] = (slot[i] as number) * deviation;
+    slot.fill(NaN, active * width, up);
+    slot.fill(NaN, downBias + active, downBias + maxWidth);
+    for (let row = 0; row < width; row += 1) slot.fill(NaN, up + row * maxWidth + active, up + (row + 1) * maxWidth);
+  });
+  return { shape: [slots.length, stride], data, f16 };
+}
+
+function inputsOf(setting: Setting): Record<string, CaseTensor> {
+  const { width, slots, lengths, deviation = 1 } = setting;
+  const rows = lengths.reduce((a, b) => a + b, 0);
+  const words = new Uint32Array(slots.length * 4);
+  slots.forEach(([active, activation, scale], s) => {
+    const [bits] = new Uint32Array(Float32Array.of(scale).buffer);
+    words.set([active, activation, bits as number, 0], s * 4);
+  });
+  const segmentSlots = Uint32Array.from(setting.segmentSlots ?? lengths.map((_, s) => s % slots.length));
+  const inputs: Record<string, CaseTensor> = {
+    x: matrix(normal(rows + width, rows * width, deviation), width),
+    bank: bankInput(setting),
+    slots: { shape: [slots.length, 4], data: words },
+    segments: segmentTable(lengths),
+    segment_slots: { shape: [segmentSlots.length], data: segmentSlots, rows: "segments" },
+  };
+  if (setting.withoutResidual !== true) inputs.residual = matrix(normal(rows + 1, rows * width), width);
+  return inputs;
+}
+
+/** One reduction over the width, one over the bottleneck. */
+function toleranceOf({ width, maxWidth }: Setting): number {
+  return toleranceFor(width) + toleranceFor(maxWidth);
+}
+
+/** Slots of all kinds, segments that share and change them. */
+export const adapterCases: CaseTable = {
+  stem: "adapter",
+  cases: settings.map(
+    (setting): OpCase => ({
+      name: setting.name,
+      attributes: { width: setting.width, maxWidth: setting.maxWidth },
+      inputs: () => inputsOf(setting),
+      tolerance: toleranceOf(setting),
+      ...(setting.bench === true ? { bench: true } : {}),
+    }),
+  ),
+};

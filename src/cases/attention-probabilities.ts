@@ -1,0 +1,3 @@
+/** @file Cases of attention-probabilities: those of attention. */
+
+export { attentionProbabilitiesCases } from "./attention.ts";

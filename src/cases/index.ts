@@ -1,0 +1,40 @@
+/** @file All case tables. */
+
+import { activationCases } from "./activation.ts";
+import { adapterCases } from "./adapter.ts";
+import { attentionCases, attentionProbabilitiesCases } from "./attention.ts";
+import { elementwiseCases } from "./elementwise.ts";
+import { embeddingCases } from "./embedding.ts";
+import { fillCases } from "./fill.ts";
+import { gatherRowsCases } from "./gather-rows.ts";
+import { layerNormCases } from "./layer-norm.ts";
+import { matmulCases } from "./matmul.ts";
+import { poolCases } from "./pool.ts";
+import { rmsNormCases } from "./rms-norm.ts";
+import { rowDotCases } from "./row-dot.ts";
+import { scatterAddRowsCases } from "./scatter-add-rows.ts";
+import { softTopKCases } from "./soft-top-k.ts";
+import { softmaxCases } from "./softmax.ts";
+import { topKCases } from "./top-k.ts";
+import type { CaseTable } from "./case.ts";
+
+/** The cases of every op. */
+export const caseTables: readonly CaseTable[] = [
+  activationCases,
+  adapterCases,
+  attentionCases,
+  attentionProbabilitiesCases,
+  elementwiseCases,
+  embeddingCases,
+  fillCases,
+  gatherRowsCases,
+  layerNormCases,
+  matmulCases,
+  poolCases,
+  rmsNormCases,
+  rowDotCases,
+  scatterAddRowsCases,
+  softTopKCases,
+  softmaxCases,
+  topKCases,
+];

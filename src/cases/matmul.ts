@@ -1,0 +1,5 @@
+/** @file Cases of matmul. */
+
+import type { CaseTable } from "./case.ts";
+
+export const matmulCases: CaseTable = { stem: "matmul", cases: [] };

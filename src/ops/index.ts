@@ -1,0 +1,64 @@
+/** @file All ops by their names, and by their stems for tables that go through all of them. */
+
+import { activation } from "./activation.ts";
+import { adapter } from "./adapter.ts";
+import { attention } from "./attention.ts";
+import { attentionProbabilities } from "./attention-probabilities.ts";
+import { elementwise } from "./elementwise.ts";
+import { embedding } from "./embedding.ts";
+import { fill } from "./fill.ts";
+import { gatherRows } from "./gather-rows.ts";
+import { layerNorm } from "./layer-norm.ts";
+import { matmul } from "./matmul.ts";
+import { pool } from "./pool.ts";
+import { rmsNorm } from "./rms-norm.ts";
+import { rowDot } from "./row-dot.ts";
+import { scatterAddRows } from "./scatter-add-rows.ts";
+import { softTopK } from "./soft-top-k.ts";
+import { softmax } from "./softmax.ts";
+import { topK } from "./top-k.ts";
+import type { Attributes, Op } from "./op.ts";
+
+export {
+  activation,
+  adapter,
+  attention,
+  attentionProbabilities,
+  elementwise,
+  embedding,
+  fill,
+  gatherRows,
+  layerNorm,
+  matmul,
+  pool,
+  rmsNorm,
+  rowDot,
+  scatterAddRows,
+  softTopK,
+  softmax,
+  topK,
+};
+export type { Attributes, Cost, DeviceTraits, Dim, ElementType, Launch, Op, OpCall, Shape, SizeOf, TensorType } from "./op.ts";
+
+/** Every op by its stem. Attributes are plain data here; each op checks its own. */
+export const opsByStem: Readonly<Record<string, Op<Attributes>>> = Object.fromEntries(
+  [
+    activation,
+    adapter,
+    attention,
+    attentionProbabilities,
+    elementwise,
+    embedding,
+    fill,
+    gatherRows,
+    layerNorm,
+    matmul,
+    pool,
+    rmsNorm,
+    rowDot,
+    scatterAddRows,
+    softTopK,
+    softmax,
+    topK,
+  ].map((op) => [op.stem, op as unknown as Op<Attributes>]),
+);

@@ -1,0 +1,51 @@
+/** @file The bottleneck adapter with weights from a bank, in float64 (MATHS §2.2). */
+
+import { activate } from "./activation.ts";
+import { axis, needTensor } from "./rows.ts";
+import type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
+
+const NO_SLOT = 0xffffffff;
+/** Activations by the code that a slot holds. */
+const NAMES = ["identity", "relu", "gelu", "gelu_new", "silu", "quick_gelu", "tanh", "sigmoid", "leakyrelu"];
+
+/** Inputs and outputs as the op `adapter`. */
+export function adapter(inputs: ReferenceTensors, attributes: Readonly<Record<string, unknown>>): Record<string, ReferenceTensor> {
+  const x = needTensor("adapter", inputs, "x");
+  const segments = needTensor("adapter", inputs, "segments").data;
+  const segmentSlots = needTensor("adapter", inputs, "segment_slots").data;
+  const width = axis(x, 1);
+  const y = inputs.residual === undefined ? new Float64Array(x.data.length) : Float64Array.from(inputs.residual.data);
+  for (let s = 0; s + 1 < segments.length; s += 1) {
+    const slot = segmentSlots[s] as number;
+    if (slot === NO_SLOT) continue;
+    for (let row = segments[s] as number; row < (segments[s + 1] as number); row += 1) {
+      const change = bottleneck(x.data.subarray(row * width, (row + 1) * width), inputs, slot, Number(attributes.maxWidth));
+      change.forEach((value, c) => (y[row * width + c] = (y[row * width + c] as number) + value));
+    }
+  }
+  return { y: { shape: x.shape, data: y } };
+}
+
+/** scale · (act(x Wdᵀ + cd) Wuᵀ + cu), or nothing where the active width is 0. */
+function bottleneck(x: ArrayLike<number>, inputs: ReferenceTensors, slot: number, maxWidth: number): number[] {
+  const slots = needTensor("adapter", inputs, "slots").data;
+  const bank = needTensor("adapter", inputs, "bank");
+  const [active, code, scaleBits] = slots.subarray(slot * 4, slot * 4 + 3);
+  if (active === 0) return [];
+  const scale = new Float32Array(Uint32Array.of(scaleBits as number).buffer)[0] as number;
+  const name = NAMES[code as number] as string;
+  const width = x.length;
+  const weights = bank.data.subarray(slot * axis(bank, 1), (slot + 1) * axis(bank, 1));
+  const [up, downBias] = [maxWidth * width, 2 * maxWidth * width];
+  const upBias = downBias + maxWidth;
+  const u: number[] = [];
+  for (let j = 0; j < (active as number); j += 1) {
+    let sum = weights[downBias + j] as number;
+    for (let c = 0; c < width; c += 1) sum += (x[c] as number) * (weights[j * width + c] as number);
+    u.push(activate(name, sum));
+  }
+  return Array.from({ length: width }, (_, c) => {
+    const sum = u.reduce((total, value, j) => total + value * (weights[up + c * maxWidth + j] as number), 0);
+    return scale * (sum + (weights[upBias + c] as number));
+  });
+}

@@ -1,0 +1,65 @@
+/** @file The float64 references by their names, and by the stems of their ops. */
+
+import { activation } from "./activation.ts";
+import { adapter } from "./adapter.ts";
+import { attention } from "./attention.ts";
+import { attentionProbabilities } from "./attention-probabilities.ts";
+import { elementwise } from "./elementwise.ts";
+import { embedding } from "./embedding.ts";
+import { fill } from "./fill.ts";
+import { gatherRows } from "./gather-rows.ts";
+import { layerNorm } from "./layer-norm.ts";
+import { matmul } from "./matmul.ts";
+import { pool } from "./pool.ts";
+import { rmsNorm } from "./rms-norm.ts";
+import { rowDot } from "./row-dot.ts";
+import { scatterAddRows } from "./scatter-add-rows.ts";
+import { softTopK } from "./soft-top-k.ts";
+import { softmax } from "./softmax.ts";
+import { topK } from "./top-k.ts";
+import type { ReferenceTensors } from "./tensor.ts";
+
+export {
+  activation,
+  adapter,
+  attention,
+  attentionProbabilities,
+  elementwise,
+  embedding,
+  fill,
+  gatherRows,
+  layerNorm,
+  matmul,
+  pool,
+  rmsNorm,
+  rowDot,
+  scatterAddRows,
+  softTopK,
+  softmax,
+  topK,
+};
+export type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
+
+/** The float64 twin of an op. */
+export type Reference = (inputs: ReferenceTensors, attributes: never) => ReferenceTensors;
+
+/** Every reference by the stem of its op. */
+export const references: Readonly<Record<string, Reference>> = {
+  activation,
+  adapter,
+  attention,
+  "attention-probabilities": attentionProbabilities,
+  elementwise,
+  embedding,
+  fill,
+  "gather-rows": gatherRows,
+  "layer-norm": layerNorm,
+  matmul,
+  pool,
+  "rms-norm": rmsNorm,
+  "row-dot": rowDot,
+  "scatter-add-rows": scatterAddRows,
+  "soft-top-k": softTopK,
+  softmax,
+  "top-k": topK,
+};
