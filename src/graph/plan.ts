@@ -1,0 +1,263 @@
+/** @file A plan: everything a graph needs on one device, made once; a warm run only writes inputs and submits. */
+
+import { EngineError } from "../errors.ts";
+import type { BufferSlice, Gpu, GpuTimer, Pipeline } from "../gpu/gpu.ts";
+import { byteLength, formatShape } from "../ops/op.ts";
+import type { SizeOf, TensorType } from "../ops/op.ts";
+import type { Arena } from "./arena.ts";
+import { bindLaunches } from "./bindings.ts";
+import { planMemory } from "./memory.ts";
+import type { MemoryPlan, Place } from "./memory.ts";
+import type { Parameters } from "./parameters.ts";
+import { schedule, sizeLookup } from "./schedule.ts";
+import type { ScheduledLaunch, Sizes, Step, VariantChoice } from "./schedule.ts";
+import { UniformBlock } from "./uniforms.ts";
+import type { Graph, Value } from "./value.ts";
+
+/** A result on the host. */
+export interface HostTensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Uint32Array;
+}
+
+/** What a run gives back. */
+export interface RunResult {
+  readonly outputs: Record<string, HostTensor>;
+  /** Milliseconds of the whole run on the GPU's clock; null where it has none. */
+  readonly gpuMilliseconds: number | null;
+  /** Milliseconds of every launch, in order, when the run was profiled. */
+  readonly launchMilliseconds: readonly number[] | null;
+}
+
+/** What a plan is made from. */
+export interface PlanOptions {
+  readonly gpu: Gpu;
+  readonly graph: Graph;
+  readonly parameters: Parameters;
+  readonly arena: Arena;
+  /** Largest run-time length of every symbol. */
+  readonly capacities: Sizes;
+  readonly choose?: VariantChoice;
+}
+
+const INPUT_USAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
+
+/** A graph bound to a device, at a capacity of rows. */
+export class Plan {
+  readonly graph: Graph;
+  readonly capacities: Sizes;
+  readonly steps: readonly Step[];
+  readonly memory: MemoryPlan;
+  readonly #options: PlanOptions;
+  readonly #launches: readonly { step: number; scheduled: ScheduledLaunch; pipeline: Pipeline }[];
+  readonly #inputs: ReadonlyMap<string, { buffer: GPUBuffer; type: TensorType }>;
+  readonly #uniforms: UniformBlock;
+  readonly #timer: GpuTimer | null;
+  #profiler: GpuTimer | null = null;
+  #bindGroups: GPUBindGroup[] = [];
+  #generation = -1;
+  #disposed = false;
+
+  private constructor(options: PlanOptions, steps: Step[], memory: MemoryPlan, pipelines: readonly Pipeline[]) {
+    this.#options = options;
+    this.graph = options.graph;
+    this.capacities = options.capacities;
+    this.steps = steps;
+    this.memory = memory;
+    let next = 0;
+    this.#launches = steps.flatMap((step, index) =>
+      step.launches.map((scheduled) => ({ step: index, scheduled, pipeline: pipelines[next++] as Pipeline })),
+    );
+    this.#inputs = createInputs(options);
+    this.#uniforms = new UniformBlock(options.gpu, this.#launches.map(({ scheduled }) => scheduled));
+    this.#timer = options.gpu.createTimer(1);
+  }
+
+  /** Schedules, plans memory and compiles every pipeline. Throws LIMIT before anything is allocated. */
+  static async create(options: PlanOptions): Promise<Plan> {
+    const { gpu, graph, capacities } = options;
+    const steps = schedule(graph, gpu.traits, capacities, options.choose);
+    const memory = planMemory(graph, steps, sizeLookup(capacities));
+    checkBindings(options, memory);
+    const sources = steps.flatMap((step) => step.launches.map(({ source }) => source));
+    const pipelines = await Promise.all(sources.map((source) => gpu.pipeline(source)));
+    options.arena.reserve(memory.slots);
+    return new Plan(options, steps, memory, pipelines);
+  }
+
+  /** @returns true when a run of these lengths fits. */
+  fits(sizes: Sizes): boolean {
+    return Object.entries(this.capacities).every(([symbol, capacity]) => (sizes[symbol] ?? Infinity) <= capacity);
+  }
+
+  /**
+   * Runs the plan. `inputs` holds every run-time input by name, `sizes` the length of every symbol.
+   * @returns all outputs of the graph, read back once at the end.
+   */
+  async run(
+    inputs: Readonly<Record<string, Float32Array | Uint32Array>>,
+    sizes: Sizes,
+    options: { readonly profile?: boolean } = {},
+  ): Promise<RunResult> {
+    const { gpu } = this.#options;
+    gpu.check();
+    if (this.#disposed) throw new EngineError("DISPOSED", "this plan is disposed");
+    if (!this.fits(sizes)) {
+      throw new EngineError("NO_CAPACITY", `${JSON.stringify(sizes)} does not fit the plan's ${JSON.stringify(this.capacities)}`);
+    }
+    const size = sizeLookup(sizes);
+    this.#writeInputs(inputs, size);
+    this.#uniforms.write(sizes, size);
+    this.#bind();
+    const timer = options.profile === true ? this.#profile() : this.#timer;
+    const encoder = gpu.device.createCommandEncoder({ label: "run" });
+    const timed = this.#encode(encoder, size, timer, options.profile === true);
+    timer?.resolve(encoder, timed);
+    const results = [...this.graph.outputs].filter(([, value]) => byteLength(value.type, size) > 0);
+    const slices = results.map(([, value]) => this.#slice(value, byteLength(value.type, size)));
+    const stamps = timer === null ? [] : [timer.slice(timed)];
+    const bytes = await this.#options.arena.readback.read([...slices, ...stamps], encoder);
+    const outputs = Object.fromEntries([...this.graph.outputs].map(([name, value]) => [name, emptyTensor(value.type, size)]));
+    results.forEach(([name, value], index) => {
+      outputs[name] = hostTensor(value.type, size, bytes[index] as ArrayBuffer);
+    });
+    const times = timer === null ? null : [...timer.decode(bytes[slices.length] as ArrayBuffer)].map((nanoseconds) => nanoseconds / 1e6);
+    const gpuMilliseconds = times === null ? null : times.reduce((sum, time) => sum + time, 0);
+    return { outputs, gpuMilliseconds, launchMilliseconds: options.profile === true ? times : null };
+  }
+
+  /** Frees the buffers of this plan; the arena and the parameters belong to others. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const { buffer } of this.#inputs.values()) this.#options.gpu.destroyBuffer(buffer);
+    this.#uniforms.dispose();
+    this.#timer?.destroy();
+    this.#profiler?.destroy();
+  }
+
+  #writeInputs(inputs: Readonly<Record<string, Float32Array | Uint32Array>>, size: SizeOf): void {
+    for (const [name, { buffer, type }] of this.#inputs) {
+      const data = inputs[name];
+      // Halves are packed in pairs, so an input is counted in words.
+      const expected = byteLength(type, size) / 4;
+      if (data === undefined || data.length !== expected) {
+        const found = data === undefined ? "nothing" : `${data.length} words`;
+        throw new EngineError("SHAPE", `input ${name} ${formatShape(type.shape)}: ${found} given, expected ${expected}`, { where: name });
+      }
+      if (data.length > 0) this.#options.gpu.write(buffer, 0, data);
+    }
+  }
+
+  #bind(): void {
+    const { gpu, arena } = this.#options;
+    if (this.#generation === arena.generation) return;
+    this.#bindGroups = bindLaunches(gpu, this.#launches, this.steps, this.#uniforms, {
+      slice: (value) => this.#slice(value, byteLength(value.type, sizeLookup(this.capacities))),
+      scratch: (step, name) => ({ buffer: arena.buffer(this.memory.scratchSlot(step, name)), offset: 0 }),
+      unused: (writable) => arena.unused(writable),
+    });
+    this.#generation = arena.generation;
+  }
+
+  #profile(): GpuTimer | null {
+    this.#profiler ??= this.#options.gpu.createTimer(Math.max(this.#launches.length, 1));
+    return this.#profiler;
+  }
+
+  /** @returns the number of timed passes. */
+  #encode(encoder: GPUCommandEncoder, size: SizeOf, timer: GpuTimer | null, profile: boolean): number {
+    const copies = this.memory.copies;
+    let pass: GPUComputePassEncoder | null = null;
+    let passes = 0;
+    const open = (): GPUComputePassEncoder => {
+      // Without profiling one timestamp pair spans the run: passes split by a copy go untimed after the first.
+      const timed = timer !== null && (profile || passes === 0);
+      pass ??= encoder.beginComputePass(timed ? { timestampWrites: timer.writes(passes++) } : {});
+      return pass;
+    };
+    const close = (): void => {
+      pass?.end();
+      pass = null;
+    };
+    let copied = 0;
+    this.#launches.forEach(({ step, scheduled, pipeline }, index) => {
+      while (copied < copies.length && (copies[copied] as (typeof copies)[number]).step <= step) {
+        close();
+        this.#copy(encoder, copied, size);
+        copied += 1;
+      }
+      const [x, y, z] = scheduled.launch.grid(size);
+      if (profile) close();
+      if (x === 0 || y === 0 || z === 0) {
+        if (profile && timer !== null) open();
+        return;
+      }
+      const current = open();
+      current.setPipeline(pipeline.pipeline);
+      current.setBindGroup(0, this.#bindGroups[index] as GPUBindGroup);
+      current.dispatchWorkgroups(x, y, z);
+    });
+    if (passes === 0 && timer !== null) open();
+    close();
+    return passes;
+  }
+
+  #copy(encoder: GPUCommandEncoder, index: number, size: SizeOf): void {
+    const copy = this.memory.copies[index];
+    if (copy === undefined) return;
+    const bytes = byteLength(copy.value.type, size);
+    if (bytes > 0) encoder.copyBufferToBuffer(this.#buffer(copy.from), 0, this.#buffer(copy.to), 0, bytes);
+  }
+
+  #slice(value: Value, bytes: number): BufferSlice {
+    return { buffer: this.#buffer(this.memory.placeOf(value)), offset: 0, size: bytes };
+  }
+
+  #buffer(place: Place): GPUBuffer {
+    if (place.kind === "slot") return this.#options.arena.buffer(place.slot);
+    if (place.kind === "parameter") return this.#options.parameters.get(place.name);
+    return (this.#inputs.get(place.name) as { buffer: GPUBuffer }).buffer;
+  }
+}
+
+function createInputs({ gpu, graph, capacities }: PlanOptions): Map<string, { buffer: GPUBuffer; type: TensorType }> {
+  const inputs = new Map<string, { buffer: GPUBuffer; type: TensorType }>();
+  for (const node of graph.nodes) {
+    if (node.kind !== "input") continue;
+    const { type } = node.outputs.value as Value;
+    const size = Math.ceil(byteLength(type, sizeLookup(capacities)) / 16) * 16;
+    inputs.set(node.label, { buffer: gpu.createBuffer({ label: `input ${node.label}`, size, usage: INPUT_USAGE }), type });
+  }
+  return inputs;
+}
+
+/** Refuses a plan whose values pass the device's limits, naming limit, value and remedy. */
+function checkBindings({ gpu, graph, capacities }: PlanOptions, memory: MemoryPlan): void {
+  const limit = gpu.info.limits.maxStorageBufferBindingSize ?? Infinity;
+  const size = sizeLookup(capacities);
+  for (const node of graph.nodes) {
+    for (const value of Object.values(node.outputs)) {
+      const bytes = byteLength(value.type, size);
+      if (bytes <= limit) continue;
+      const message = `${node.label} ${formatShape(value.type.shape)} needs a binding of ${bytes} bytes; maxStorageBufferBindingSize is ${limit}`;
+      throw new EngineError("LIMIT", message, { where: node.scope, fix: "run fewer or shorter sequences at once" });
+    }
+  }
+  const largest = Math.max(0, ...memory.slots);
+  const whole = gpu.info.limits.maxBufferSize ?? Infinity;
+  if (largest > whole) {
+    const message = `a value of ${largest} bytes passes maxBufferSize ${whole}`;
+    throw new EngineError("LIMIT", message, { fix: "run fewer or shorter sequences at once" });
+  }
+}
+
+function emptyTensor(type: TensorType, size: SizeOf): HostTensor {
+  const data = type.element === "u32" ? new Uint32Array(0) : new Float32Array(0);
+  return { shape: type.shape.map(size), data };
+}
+
+function hostTensor(type: TensorType, size: SizeOf, bytes: ArrayBuffer): HostTensor {
+  const data = type.element === "u32" ? new Uint32Array(bytes) : new Float32Array(bytes);
+  return { shape: type.shape.map(size), data };
+}

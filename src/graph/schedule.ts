@@ -1,0 +1,73 @@
+/** @file From a graph to an ordered list of launches, without a GPU: variants, kernel texts, capacities. */
+
+import { EngineError } from "../errors.ts";
+import { specialize } from "../gpu/kernel-source.ts";
+import type { KernelSource } from "../gpu/kernel-source.ts";
+import { kernels, libs } from "../kernels.gen.ts";
+import type { Cost, DeviceTraits, Dim, Launch, OpCall, SizeOf } from "../ops/op.ts";
+import { inputTypes, outputTypes } from "./value.ts";
+import type { AnyOp, Graph, Node } from "./value.ts";
+
+/** One dispatch of a schedule. */
+export interface ScheduledLaunch {
+  readonly launch: Launch;
+  readonly source: KernelSource;
+}
+
+/** One op of a schedule with its chosen variant. */
+export interface Step {
+  readonly node: Node;
+  readonly variant: string;
+  readonly launches: readonly ScheduledLaunch[];
+}
+
+/** Chooses the variant of a node; by default the first that its op offers. */
+export type VariantChoice = (node: Node, offered: readonly string[]) => string;
+
+/** Run-time lengths, or capacities, by symbol. */
+export type Sizes = Readonly<Record<string, number>>;
+
+/** @returns a look-up of axis sizes; an unknown symbol is an error that lists the known ones. */
+export function sizeLookup(sizes: Sizes): SizeOf {
+  return (dim: Dim) => {
+    if (typeof dim === "number") return dim;
+    const value = sizes[dim.symbol];
+    if (value !== undefined) return value * dim.times;
+    const known = Object.keys(sizes).join(", ");
+    throw new EngineError("SHAPE", `no size is given for ${dim.symbol} (given: ${known})`, { where: dim.symbol });
+  };
+}
+
+/** A node as its op sees it. */
+export function callOf(node: Node): OpCall {
+  return { inputs: inputTypes(node), outputs: outputTypes(node), attributes: node.attributes };
+}
+
+/** FLOPs and bytes of a node at the given sizes. */
+export function costOf(node: Node, size: SizeOf): Cost {
+  return (node.op as AnyOp).cost(callOf(node), size);
+}
+
+/** Orders the graph and chooses every kernel from the capacities, so that a run never chooses or compiles. */
+export function schedule(graph: Graph, device: DeviceTraits, capacities: Sizes, choose?: VariantChoice): Step[] {
+  const capacity = sizeLookup(capacities);
+  const steps: Step[] = [];
+  for (const node of graph.nodes) {
+    if (node.kind !== "op") continue;
+    const op = node.op as AnyOp;
+    const call = callOf(node);
+    const offered = op.variants(call, device, capacity);
+    const first = offered[0];
+    if (first === undefined) {
+      const message = `${op.stem}: no kernel variant fits this device`;
+      throw new EngineError("LIMIT", message, { where: node.scope, fix: "run `doctor` to see the limits of the device" });
+    }
+    const variant = choose?.(node, offered) ?? first;
+    const launches = op.launch(call, variant, device, capacity).map((launch) => ({
+      launch,
+      source: specialize({ kernels, libs }, launch.kernel, launch.constants, launch.libs),
+    }));
+    steps.push({ node, variant, launches });
+  }
+  return steps;
+}
