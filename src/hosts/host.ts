@@ -1,0 +1,136 @@
+/**
+ * @file What every frozen architecture offers: its shape, the tensors it needs, and builders of its embedding, layers
+ * and heads. A host knows neither adapters nor routers: it computes the rows it is asked for and names its sites.
+ */
+
+import type { GraphBuilder } from "../graph/builder.ts";
+import type { Value } from "../graph/value.ts";
+
+/** Numbers that describe a host. */
+export interface HostShape {
+  readonly family: string;
+  /** Hidden width d. */
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly headWidth: number;
+  readonly ffnWidth: number;
+  readonly normPosition: "pre" | "post";
+  readonly causal: boolean;
+  /** Longest sequence in tokens (class tokens included). */
+  readonly maxTokens: number;
+  readonly input: HostInput;
+}
+
+/** What a host reads. */
+export type HostInput =
+  | { readonly kind: "ids"; readonly vocabulary: number; readonly types: number }
+  | {
+      readonly kind: "audio";
+      readonly sampleRate: number;
+      readonly samples: number;
+      /** Rows and width of the features that may be given instead of samples. */
+      readonly frames: number;
+      readonly featureWidth: number;
+    };
+
+/** One tensor of a checkpoint, with the shape it must have there. */
+export interface WeightPart {
+  readonly tensor: string;
+  readonly shape: readonly number[];
+  /** Stored [in, out] (Conv1D) and wanted [out, in]. */
+  readonly transpose?: boolean;
+}
+
+/** A resident parameter made of one or several checkpoint tensors, joined along their first axis. */
+export interface WeightSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly parts: readonly WeightPart[];
+  /** Matrices and tables may be stored in half precision; vectors never are. */
+  readonly kind: "matrix" | "table" | "vector";
+}
+
+/** Tensors of a checkpoint that are rightly left alone. */
+export interface IgnoredTensors {
+  readonly pattern: RegExp;
+  readonly reason: "buffer" | "tied copy" | "head of another task";
+}
+
+/** Rows of a packed batch that a router has selected. */
+export interface Selection {
+  /** Packed rows, ascending: u32 [k]. */
+  readonly rows: Value;
+  /** Original positions inside their sequences: u32 [k]. */
+  readonly positions: Value;
+  /** Offsets of the selected rows of every sequence: u32 [sequences + 1]. */
+  readonly segments: Value;
+}
+
+/** Which rows a layer computes: all of them, or a selection with keys from the selection or from all rows. */
+export type LayerRows = { readonly selection: null } | { readonly selection: Selection; readonly keys: "selected" | "all" };
+
+/** The heavy path of a layer over the rows asked for. */
+export interface HeavyPath {
+  /** Output of the frozen layer for these rows: [rows, d]. */
+  readonly output: Value;
+  /** Output minus input, formed without that subtraction where the architecture allows it. */
+  readonly delta: Value;
+}
+
+/** A layer in two steps, because a router must see the input before the rows of the heavy path are known. */
+export interface HostLayer {
+  /** The layer site: what routers and light paths read. LN1(x) on pre-LN hosts, x on post-LN hosts (MATHS §1.2). */
+  readonly siteInput: Value;
+  readonly heavy: (rows: LayerRows) => HeavyPath;
+}
+
+/** Hidden states with the table of their sequences. */
+export interface Stream {
+  readonly hidden: Value;
+  readonly segments: Value;
+}
+
+/** The checkpoint's own head. */
+export interface HostHead {
+  /** "token": one row of logits per token, run only when named; "sequence": one per sequence. */
+  readonly rows: "token" | "sequence";
+  readonly labels: number;
+  readonly build: (b: GraphBuilder, stream: Stream) => Value;
+}
+
+/** The lengths of a batch, as a host needs them to fill its own run-time inputs. */
+export interface BatchLengths {
+  readonly source: "ids" | "audio" | "features";
+  /** Hidden rows of every sequence, class tokens included. */
+  readonly rows: readonly number[];
+}
+
+/** Run-time inputs that follow from the lengths alone, and the run-time sizes they bring. */
+export interface HostFeed {
+  readonly inputs: Readonly<Record<string, Uint32Array>>;
+  readonly sizes: Readonly<Record<string, number>>;
+}
+
+/** A frozen architecture, bound to one configuration. */
+export interface Host {
+  readonly shape: HostShape;
+  readonly weights: readonly WeightSpec[];
+  readonly ignored: readonly IgnoredTensors[];
+  /** Layers from run-time inputs to the first hidden states. `source` says which of the host's inputs are given. */
+  readonly embed: (b: GraphBuilder, source: "ids" | "audio" | "features") => Stream;
+  readonly layer: (b: GraphBuilder, index: number, x: Value, segments: Value) => HostLayer;
+  /** The final norm, if there is one. */
+  readonly finish: (b: GraphBuilder, x: Value) => Value;
+  readonly head: HostHead | null;
+  /** Integer tensors of the checkpoint that stay on the host: tables that {@link feed} reads. */
+  readonly tables?: readonly WeightPart[];
+  /** Fills run-time inputs of the host's own; absent where ids and segments are all it reads. */
+  readonly feed?: (lengths: BatchLengths, tables: ReadonlyMap<string, Uint32Array>) => HostFeed;
+}
+
+/** What a host is made from: its configuration and the names that the checkpoint holds. */
+export interface HostSource {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly tensors: ReadonlySet<string>;
+}

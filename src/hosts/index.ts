@@ -1,0 +1,27 @@
+/** @file The known architectures, by `model_type`. */
+
+import { EngineError } from "../errors.ts";
+import { albert } from "./albert.ts";
+import { bert } from "./bert.ts";
+import { gpt2 } from "./gpt2.ts";
+import type { Host, HostSource } from "./host.ts";
+import { kwt } from "./kwt.ts";
+
+/** Builders by `model_type`. */
+const builders: Readonly<Record<string, (source: HostSource, half: boolean) => Host>> = { albert, bert, gpt2, kwt };
+
+/** Names of the known architectures. */
+export const hostFamilies: readonly string[] = Object.keys(builders);
+
+/**
+ * Builds the host that a configuration describes.
+ * @param half stores matrices and embedding tables in half precision
+ * @throws EngineError BAD_CONFIG for an unknown `model_type`
+ */
+export function buildHost(source: HostSource, half: boolean): Host {
+  const type = source.config.model_type;
+  const builder = typeof type === "string" && Object.hasOwn(builders, type) ? builders[type] : undefined;
+  if (builder !== undefined) return builder(source, half);
+  const message = `config.json: unknown model_type ${JSON.stringify(type) ?? "(missing)"}; known: ${hostFamilies.join(", ")}`;
+  throw new EngineError("BAD_CONFIG", message, { where: "model_type", fix: "pass a config with a known model_type" });
+}

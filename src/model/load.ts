@@ -1,0 +1,122 @@
+/** @file From a folder to a resident model. Browser-safe: the faces turn paths and URLs into folders. */
+
+import type { BankSize } from "../adapters/bank.ts";
+import { EngineError } from "../errors.ts";
+import { readCheckpoint } from "../formats/checkpoint.ts";
+import type { Folder } from "../formats/folder.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { Parameters } from "../graph/parameters.ts";
+import { buildHost } from "../hosts/index.ts";
+import { chooseTokenizer } from "../inputs/choose.ts";
+import type { TokenizerFiles } from "../inputs/choose.ts";
+import type { Tokenizer } from "../inputs/tokenizer.ts";
+import { readWeights, uploadWeights } from "./load-weights.ts";
+import { Model } from "./model.ts";
+
+/** What happened so far while a model loads. */
+export interface LoadProgress {
+  readonly stage: "read" | "check" | "upload" | "ready";
+  /** From 0 to 1. */
+  readonly fraction: number;
+}
+
+/** Options of loadModel; a folder of the tokenizer is given as a {@link Folder} here and as a path or URL by the faces. */
+export interface LoadOptions {
+  /** Stands in for config.json. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** The weights file, where there are several. */
+  readonly weights?: string;
+  readonly tokenizer?: "smiles" | "wordpiece" | Folder;
+  /** Rows that plans hold at least: batches up to here never make a second plan. */
+  readonly maxRows?: number;
+  /** Adapter slots: how many, and the widest bottleneck they hold (default 8 of 64). */
+  readonly slots?: Partial<BankSize>;
+  /** "f16" stores matrices and embedding tables in half precision; sums stay in f32. Default "f32". */
+  readonly precision?: "f32" | "f16";
+  readonly onProgress?: (progress: LoadProgress) => void;
+}
+
+const KNOWN: ReadonlySet<string> = new Set(["config", "weights", "tokenizer", "maxRows", "slots", "precision", "onProgress"]);
+
+function checkOptions(options: LoadOptions): void {
+  const unknown = Object.keys(options).filter((name) => !KNOWN.has(name));
+  if (unknown.length > 0) {
+    const message = `loadModel does not know the option ${unknown.join(", ")}; known: ${[...KNOWN].join(", ")}`;
+    throw new EngineError("BAD_CONFIG", message, { where: unknown[0] as string });
+  }
+  const positive = (name: string, value: number | undefined): void => {
+    if (value === undefined || (Number.isInteger(value) && value > 0)) return;
+    throw new EngineError("BAD_CONFIG", `loadModel: ${name} is ${value}, expected a positive whole number`, { where: name });
+  };
+  positive("maxRows", options.maxRows);
+  positive("slots.count", options.slots?.count);
+  positive("slots.width", options.slots?.width);
+  if (options.precision === undefined || options.precision === "f32" || options.precision === "f16") return;
+  throw new EngineError("BAD_CONFIG", `loadModel: precision is ${String(options.precision)}, expected f32 or f16`, { where: "precision" });
+}
+
+async function tokenizerFiles(folder: Folder, config: Readonly<Record<string, unknown>>): Promise<TokenizerFiles> {
+  const text = async (name: string): Promise<string | undefined> =>
+    (await folder.has(name)) ? new TextDecoder().decode(await folder.read(name)) : undefined;
+  return {
+    tokenizerJson: await text("tokenizer.json"),
+    vocabTxt: await text("vocab.txt"),
+    tokenizerConfig: await text("tokenizer_config.json"),
+    config,
+  };
+}
+
+/** A tokenizer that reports what was wrong only when a run asks for it, so that ids work in any case. */
+async function tokenizerFor(
+  folder: Folder,
+  config: Readonly<Record<string, unknown>>,
+  option: LoadOptions["tokenizer"],
+): Promise<{ tokenizer: () => Tokenizer; notes: string[] }> {
+  const files = await tokenizerFiles(typeof option === "object" ? option : folder, config);
+  const choice = await chooseTokenizer({ option: typeof option === "string" ? option : undefined, files });
+  const tokenizer = (): Tokenizer => {
+    if (choice.tokenizer !== null) return choice.tokenizer;
+    throw choice.problem ?? new EngineError("BAD_INPUT", "texts need a tokenizer", { where: "texts" });
+  };
+  return { tokenizer, notes: choice.note === undefined ? [] : [choice.note] };
+}
+
+/**
+ * Loads a Hugging Face style folder. Everything is read and checked before anything is allocated on the GPU.
+ * @throws EngineError NOT_FOUND, BAD_FILE, BAD_CONFIG, BAD_WEIGHTS (all problems listed), LIMIT
+ */
+export async function loadFolder(gpu: Gpu, folder: Folder, options: LoadOptions = {}): Promise<Model> {
+  gpu.check();
+  checkOptions(options);
+  const progress = (stage: LoadProgress["stage"], fraction: number): void => options.onProgress?.({ stage, fraction });
+  progress("read", 0);
+  const checkpoint = await readCheckpoint(folder, {
+    ...(options.weights === undefined ? {} : { weights: options.weights }),
+    ...(options.config === undefined ? {} : { config: options.config }),
+  });
+  progress("check", 0.5);
+  const half = options.precision === "f16";
+  const host = buildHost({ config: checkpoint.config, tensors: new Set(checkpoint.tensors.keys()) }, half);
+  const read = readWeights(host, checkpoint.tensors, checkpoint.file);
+  const text = host.shape.input.kind === "ids" ? await tokenizerFor(folder, checkpoint.config, options.tokenizer) : null;
+  progress("upload", 0.7);
+  const parameters = new Parameters(gpu);
+  try {
+    uploadWeights(read, parameters, half);
+    await gpu.done();
+  } catch (error) {
+    parameters.dispose();
+    throw error;
+  }
+  progress("ready", 1);
+  return new Model({
+    gpu,
+    host,
+    parameters,
+    tables: read.tables,
+    tokenizer: text?.tokenizer ?? null,
+    report: { file: checkpoint.file, ...read.report, notes: text?.notes ?? [] },
+    ...(options.maxRows === undefined ? {} : { maxRows: options.maxRows }),
+    ...(options.slots === undefined ? {} : { slots: options.slots }),
+  });
+}

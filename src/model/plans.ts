@@ -1,0 +1,52 @@
+/** @file Plans of one model by signature: found again when they fit, made when they do not, forgotten when many pile up. */
+
+import { Arena } from "../graph/arena.ts";
+import type { Parameters } from "../graph/parameters.ts";
+import { Plan } from "../graph/plan.ts";
+import type { Sizes } from "../graph/schedule.ts";
+import type { Graph } from "../graph/value.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+
+/** Plans that are kept at once; the one unused for longest goes first. */
+const MOST_PLANS = 32;
+
+interface Entry {
+  readonly key: string;
+  readonly plan: Plan;
+}
+
+/** The plans of one model. They share one arena, since runs of a model follow each other. */
+export class PlanCache {
+  readonly #gpu: Gpu;
+  readonly #parameters: Parameters;
+  readonly #arena: Arena;
+  /** Least recently used first. */
+  #entries: Entry[] = [];
+
+  constructor(gpu: Gpu, parameters: Parameters) {
+    this.#gpu = gpu;
+    this.#parameters = parameters;
+    this.#arena = new Arena(gpu);
+  }
+
+  /** @returns the smallest plan of this signature that holds the sizes, made if need be. */
+  async get(key: string, sizes: Sizes, make: () => { readonly graph: Graph; readonly capacities: Sizes }): Promise<Plan> {
+    const fitting = this.#entries.filter((entry) => entry.key === key && entry.plan.fits(sizes));
+    fitting.sort((a, b) => (a.plan.capacities.rows ?? 0) - (b.plan.capacities.rows ?? 0));
+    const found = fitting[0] ?? { key, plan: await this.#create(make()) };
+    this.#entries = [...this.#entries.filter((entry) => entry !== found), found];
+    while (this.#entries.length > MOST_PLANS) this.#entries.shift()?.plan.dispose();
+    return found.plan;
+  }
+
+  async #create({ graph, capacities }: { readonly graph: Graph; readonly capacities: Sizes }): Promise<Plan> {
+    return Plan.create({ gpu: this.#gpu, graph, parameters: this.#parameters, arena: this.#arena, capacities });
+  }
+
+  /** Frees all plans and the arena. */
+  async dispose(): Promise<void> {
+    for (const { plan } of this.#entries) plan.dispose();
+    this.#entries = [];
+    await this.#arena.dispose();
+  }
+}

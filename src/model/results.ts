@@ -1,0 +1,107 @@
+/** @file From the outputs of a plan to what a run returns. */
+
+import type { HostTensor, Plan, RunResult } from "../graph/plan.ts";
+import { sizeLookup } from "../graph/schedule.ts";
+import type { Value } from "../graph/value.ts";
+import type { HostShape } from "../hosts/host.ts";
+import { reductions } from "../routing/coda.ts";
+import { reductionOf, selectedSegments } from "../routing/route.ts";
+import { CAPTURE } from "./build.ts";
+import type { Signature } from "./build.ts";
+import type { Lengths } from "./lengths.ts";
+import type { LaunchTime, LayerRouting, RunOutput, Tensor } from "./types.ts";
+
+/** What a result is assembled from. */
+export interface ResultParts {
+  readonly shape: HostShape;
+  readonly signature: Signature;
+  readonly lengths: Lengths;
+  readonly trained: boolean;
+  readonly wall: number;
+}
+
+/** The segment table of a value's rows, if its rows belong to sequences. */
+function segmentsOf(value: Value, { lengths }: ResultParts): Uint32Array | undefined {
+  const dim = value.type.shape[0];
+  if (typeof dim !== "object") return undefined;
+  if (dim.symbol === "rows" && dim.times === 1) return lengths.inputs.segments;
+  const reduction = reductionOf(dim.symbol);
+  return reduction === null ? undefined : lengths.inputs[selectedSegments(reduction)];
+}
+
+function tensor(value: Value, output: HostTensor, parts: ResultParts): Tensor {
+  const segments = segmentsOf(value, parts);
+  const data = output.data as Float32Array;
+  return segments === undefined ? { data, shape: output.shape } : { data, shape: output.shape, segments };
+}
+
+/** Cuts packed attention probabilities into one [heads, q, kv] tensor per sequence. */
+function probabilities(value: Value, output: HostTensor, { shape, lengths }: ResultParts): Tensor[] {
+  const { q_segments, kv_segments } = value.node.inputs;
+  const queries = lengths.inputs[q_segments?.node.label as string] as Uint32Array;
+  const keys = lengths.inputs[kv_segments?.node.label as string] as Uint32Array;
+  const tensors: Tensor[] = [];
+  let at = 0;
+  for (let sequence = 0; sequence + 1 < queries.length; sequence += 1) {
+    const q = (queries[sequence + 1] as number) - (queries[sequence] as number);
+    const kv = (keys[sequence + 1] as number) - (keys[sequence] as number);
+    const count = shape.heads * q * kv;
+    tensors.push({ data: (output.data as Float32Array).slice(at, at + count), shape: [shape.heads, q, kv] });
+    at += count;
+  }
+  return tensors;
+}
+
+function routingOf(outputs: Record<string, HostTensor>, parts: ResultParts): RunOutput["routing"] {
+  const { signature, shape, trained } = parts;
+  if (signature.routing === null || !signature.outputs.includes("routing")) return null;
+  return reductions(signature.routing, shape.layers).map((reduction, layer): LayerRouting | null => {
+    if (reduction === null) return null;
+    const part = (name: string): HostTensor => outputs[`routing.${layer}.${name}`] as HostTensor;
+    return {
+      selected: part("selected").data as Uint32Array,
+      weights: part("weights").data as Float32Array,
+      scores: part("scores").data as Float32Array,
+      trained,
+    };
+  });
+}
+
+function launchTimes(plan: Plan, milliseconds: readonly number[] | null): LaunchTime[] | null {
+  if (milliseconds === null) return null;
+  const launches = plan.steps.flatMap(({ node, launches: own }) => own.map(({ launch }) => ({ scope: node.scope, op: node.label, kernel: launch.kernel })));
+  return launches.map((launch, index) => ({ ...launch, milliseconds: milliseconds[index] ?? 0 }));
+}
+
+/** Assembles the public result of a run. */
+export function assemble(plan: Plan, result: RunResult, parts: ResultParts): RunOutput {
+  const { outputs } = result;
+  const heads: Record<string, Tensor> = {};
+  const captures: Record<string, Tensor | readonly Tensor[]> = {};
+  for (const [name, value] of plan.graph.outputs) {
+    const output = outputs[name] as HostTensor;
+    if (name.startsWith("heads.")) heads[name.slice("heads.".length)] = tensor(value, output, parts);
+    if (!name.startsWith(CAPTURE)) continue;
+    const captured = value.node.label === "attention-probabilities" ? probabilities(value, output, parts) : tensor(value, output, parts);
+    captures[name.slice(CAPTURE.length)] = captured;
+  }
+  const hidden = plan.graph.outputs.get("hidden");
+  const launches = launchTimes(plan, result.launchMilliseconds);
+  return {
+    ...(hidden === undefined ? {} : { hidden: tensor(hidden, outputs.hidden as HostTensor, parts) }),
+    heads,
+    captures,
+    routing: routingOf(outputs, parts),
+    timing: { gpu: result.gpuMilliseconds, wall: parts.wall, ...(launches === null ? {} : { launches }) },
+  };
+}
+
+/** The outputs of a batch without any sequence: everything is there, and empty. */
+export function emptyResult(plan: Pick<Plan, "graph">, lengths: Lengths): RunResult {
+  const size = sizeLookup(lengths.sizes);
+  const entries = [...plan.graph.outputs].map(([name, { type }]): [string, HostTensor] => {
+    const data = type.element === "u32" ? new Uint32Array(0) : new Float32Array(0);
+    return [name, { shape: type.shape.map(size), data }];
+  });
+  return { outputs: Object.fromEntries(entries), gpuMilliseconds: 0, launchMilliseconds: null };
+}

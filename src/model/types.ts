@@ -1,0 +1,84 @@
+/** @file What goes into a run and what comes out of it. */
+
+/** One input of a run: exactly one of the five kinds. */
+export interface RunInput {
+  /** Token ids, special tokens included. */
+  readonly ids?: readonly ArrayLike<number>[];
+  /** Token types of `ids`, of the same lengths; default 0. */
+  readonly types?: readonly ArrayLike<number>[];
+  /** Texts or pairs of texts; special tokens are added. */
+  readonly texts?: readonly (string | readonly [string, string])[];
+  /** Mono samples in [−1, 1]. */
+  readonly audio?: readonly Float32Array[];
+  /** Rate of `audio` in hertz; default: the model's. */
+  readonly sampleRate?: number;
+  /** What to keep of clips that are too long; without it they are refused. */
+  readonly crop?: "start" | "center";
+  /** Rows that enter before the patch or input projection. */
+  readonly features?: readonly { readonly data: Float32Array; readonly shape: readonly number[] }[];
+}
+
+/** What a run may be asked for. */
+export interface RunOptions {
+  /** One adapter name per sequence, null for none. */
+  readonly adapters?: readonly (string | null)[];
+  /** Names of values to read back. */
+  readonly capture?: readonly string[];
+  /** Default: hidden, heads, routing. A head with one row per token runs only when named, as "heads.default". */
+  readonly outputs?: readonly string[];
+  readonly signal?: AbortSignal;
+  /** Times every launch on the GPU's clock; slower. */
+  readonly profile?: boolean;
+}
+
+/** Numbers with a shape; packed rows come with the offsets of their sequences. */
+export interface Tensor {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+  readonly segments?: Uint32Array;
+}
+
+/** What the router of one layer did. */
+export interface LayerRouting {
+  /** Rows of the packed batch that took the heavy path, ascending. */
+  readonly selected: Uint32Array;
+  /** λ of every row, before masking. */
+  readonly weights: Float32Array;
+  readonly scores: Float32Array;
+  /** false where the router was drawn at random. */
+  readonly trained: boolean;
+}
+
+/** Time of one launch of a profiled run. */
+export interface LaunchTime {
+  readonly scope: string;
+  readonly op: string;
+  readonly kernel: string;
+  readonly milliseconds: number;
+}
+
+/** The result of a run. */
+export interface RunOutput {
+  readonly hidden?: Tensor;
+  readonly heads: Readonly<Record<string, Tensor>>;
+  readonly captures: Readonly<Record<string, Tensor | readonly Tensor[]>>;
+  readonly routing: readonly (LayerRouting | null)[] | null;
+  readonly timing: {
+    /** On the GPU's clock; null where it has none. */
+    readonly gpu: number | null;
+    readonly wall: number;
+    readonly launches?: readonly LaunchTime[];
+  };
+}
+
+/** What loading found. */
+export interface LoadReport {
+  readonly file: string;
+  /** Tensors of the checkpoint that are used, and those rightly left alone with the reason. */
+  readonly matched: number;
+  readonly ignored: readonly { readonly tensor: string; readonly reason: string }[];
+  /** Bytes of the resident weights. */
+  readonly bytes: number;
+  readonly notes: readonly string[];
+}
+
