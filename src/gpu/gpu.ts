@@ -15,6 +15,7 @@ import { bufferUsage } from "./usage.ts";
 
 export type { ClockSource, GpuInfo, MissingFeature } from "./info.ts";
 export type { Pipeline } from "./pipelines.ts";
+export type { Readback } from "./readback.ts";
 export type { GpuTimer } from "./timer.ts";
 
 /** A range of a buffer, in bytes. */
@@ -74,7 +75,6 @@ export class Gpu {
   readonly #pipelines: PipelineCache;
   readonly #readback: Readback;
   readonly #live = new Map<GPUBuffer, number>();
-  readonly #dummies: GPUBuffer[] = [];
   #bytes = 0;
   #bindGroups = 0;
   #buffers = 0;
@@ -233,11 +233,9 @@ export class Gpu {
     return this.#readback.read(slices, encoder);
   }
 
-  /** A small buffer for a variable that a launch leaves unused: one for variables it may write, one for the others. */
-  dummy(writable: boolean): BufferSlice {
-    const index = writable ? 1 : 0;
-    this.#dummies[index] ??= this.createBuffer({ label: "unused", size: 256, usage: STORAGE_USAGE });
-    return { buffer: this.#dummies[index], offset: 0, size: 256 };
+  /** A readback path with a staging buffer of its own, for owners that free everything they have allocated. */
+  createReadback(): Readback {
+    return new Readback(this, this.#faults);
   }
 
   /** Waits until the queue is empty, then does {@link check}. */

@@ -34,6 +34,13 @@ export class Readback {
     return mine;
   }
 
+  /** Frees the staging buffer, once the reads under way are over. */
+  async dispose(): Promise<void> {
+    await this.#turn;
+    if (this.#staging !== undefined) this.#gpu.destroyBuffer(this.#staging);
+    this.#staging = undefined;
+  }
+
   async #readAll(slices: readonly BufferSlice[], encoder?: GPUCommandEncoder): Promise<ArrayBuffer[]> {
     const results: ArrayBuffer[] = [];
     let commands = encoder;
