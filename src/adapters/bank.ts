@@ -9,7 +9,7 @@ import type { Parameters } from "../graph/parameters.ts";
 import type { Value } from "../graph/value.ts";
 import { activationCodes } from "../ops/activation.ts";
 import { adapter } from "../ops/adapter.ts";
-import type { Dim } from "../ops/op.ts";
+import type { Dim, TensorType } from "../ops/op.ts";
 import type { BottleneckConfig, BottleneckWeights } from "./bottleneck.ts";
 
 /** How many adapters fit at once, and how wide their bottlenecks may be. */
@@ -42,10 +42,20 @@ export class AdapterBank {
     this.#layers = host.layers;
     this.#width = host.width;
     this.#names = Array.from({ length: size.count }, () => null);
-    for (let layer = 0; layer < host.layers; layer += 1) {
-      const shape = [size.count, slotStride(host.width, size.width)];
-      parameters.set(bankName(layer), { shape, element: "f32" });
-      parameters.set(slotsName(layer), { shape: [size.count, SLOT_WORDS], element: "u32" });
+    const shape = [size.count, slotStride(host.width, size.width)];
+    const made: string[] = [];
+    const allocate = (name: string, type: TensorType): void => {
+      parameters.set(name, type);
+      made.push(name);
+    };
+    try {
+      for (let layer = 0; layer < host.layers; layer += 1) {
+        allocate(bankName(layer), { shape, element: "f32" });
+        allocate(slotsName(layer), { shape: [size.count, SLOT_WORDS], element: "u32" });
+      }
+    } catch (error) {
+      for (const name of made) parameters.delete(name);
+      throw error;
     }
   }
 

@@ -43,6 +43,12 @@ export interface ModelParts {
 /** A fresh adapter's description: a preset name, or fields with optional tensors. */
 export type AdapterSource = string | { readonly config: string | Readonly<Record<string, unknown>>; readonly tensors?: AdapterTensors };
 
+/** A policy with the router vector of every routed layer. */
+interface Routing {
+  readonly policy: CodaPolicy;
+  readonly vectors: ReadonlyMap<number, Float32Array>;
+}
+
 const DEFAULT_SLOTS: BankSize = { count: 8, width: 64 };
 const DEFAULT_OUTPUTS: readonly string[] = ["hidden", "heads", "routing"];
 
@@ -61,7 +67,9 @@ export class Model {
   readonly #slots = new Map<string, number>();
   #bank: AdapterBank | null = null;
   #active: string | null = null;
-  #routing: CodaPolicy | null = null;
+  #routing: Routing | null = null;
+  /** The router vectors that are on the GPU now. */
+  #residentRouters: Routing["vectors"] | null = null;
   #queue: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
@@ -128,10 +136,8 @@ export class Model {
     if (policy !== null) {
       if (policy.kind !== "coda") throw new EngineError("BAD_CONFIG", "setRouting takes the result of coda(...) or null", { where: "setRouting" });
       if (policy.adapter !== null) this.#known(policy.adapter);
-      const vectors = this.#routerVectors(policy);
-      this.#enqueue(() => this.#writeRouters(vectors)).catch(() => undefined);
     }
-    this.#routing = policy;
+    this.#routing = policy === null ? null : { policy, vectors: this.#routerVectors(policy) };
   }
 
   /** AdapterFusion arrives with the adapters. */
@@ -162,10 +168,10 @@ export class Model {
     const batch = packBatch(shape, this.#parts.tokenizer, input);
     const signature = this.#signature(batch, options);
     const slots = { dense: this.#slotOf(this.#active), light: this.#slotOf(this.#lightAdapter()) };
-    const trained = this.#routing?.weights !== null;
+    const routing = this.#routing;
     const work = this.#enqueue(() => {
       signal?.throwIfAborted();
-      return this.#execute(batch, signature, slots, { trained, profile: options.profile === true });
+      return this.#execute(batch, signature, slots, { routing, profile: options.profile === true });
     });
     return signal === undefined ? work : abortable(work, signal);
   }
@@ -176,7 +182,9 @@ export class Model {
     const source = this.host.shape.input.kind === "ids" ? "ids" : "audio";
     const batch: Batch = { source, rows, arrays: {}, tokens: null };
     const signature = this.#signature(batch, options);
+    const routing = this.#routing;
     return this.#enqueue(async () => {
+      this.#writeRouters(routing);
       const { plan, lengths } = await this.#plan(batch, signature);
       return explain(plan.steps, plan.memory, lengths.sizes);
     });
@@ -218,7 +226,7 @@ export class Model {
   }
 
   #lightAdapter(): string | null {
-    return this.#routing?.adapter ?? this.#active;
+    return this.#routing?.policy.adapter ?? this.#active;
   }
 
   #bankFor(bottleneck: number): AdapterBank {
@@ -227,7 +235,7 @@ export class Model {
     return this.#bank;
   }
 
-  #routerVectors(policy: CodaPolicy): Map<number, Float32Array> {
+  #routerVectors(policy: CodaPolicy): Routing["vectors"] {
     const { width, layers } = this.host.shape;
     const routed = reductions(policy, layers).flatMap((reduction, layer) => (reduction === null ? [] : [layer]));
     const given = policy.weights;
@@ -244,13 +252,16 @@ export class Model {
     return new Map(routed.map((layer, index) => [layer, given?.[index] ?? draw()]));
   }
 
-  #writeRouters(vectors: ReadonlyMap<number, Float32Array>): void {
+  /** Puts the routers of a run on the GPU, unless they are there: runs that were called earlier had others. */
+  #writeRouters(routing: Routing | null): void {
+    if (routing === null || routing.vectors === this.#residentRouters) return;
     const { parameters } = this.#parts;
-    for (const [layer, vector] of vectors) {
+    for (const [layer, vector] of routing.vectors) {
       const name = routerName(layer);
       if (parameters.has(name)) parameters.write(name, vector);
       else parameters.set(name, { shape: [vector.length], element: "f32" }, vector);
     }
+    this.#residentRouters = routing.vectors;
   }
 
   #signature(batch: Batch, { capture = [], outputs = DEFAULT_OUTPUTS }: RunOptions): Signature {
@@ -265,7 +276,7 @@ export class Model {
     return {
       source: batch.source,
       adapters: { dense: this.#active !== null, light: this.#lightAdapter() !== null },
-      routing: this.#routing,
+      routing: this.#routing?.policy ?? null,
       outputs: [...wanted, ...(runHead ? ["heads.default"] : [])].sort(),
       captures: [...new Set(capture)].sort(),
     };
@@ -289,9 +300,10 @@ export class Model {
     batch: Batch,
     signature: Signature,
     slots: { readonly dense: number; readonly light: number },
-    options: { readonly trained: boolean; readonly profile: boolean },
+    options: { readonly routing: Routing | null; readonly profile: boolean },
   ): Promise<RunOutput> {
     const start = performance.now();
+    this.#writeRouters(options.routing);
     const { plan, lengths } = await this.#plan(batch, signature);
     const sequences = batch.rows.length;
     const inputs = {
@@ -302,7 +314,8 @@ export class Model {
     };
     const result = sequences === 0 ? emptyResult(plan, lengths) : await plan.run(inputs, lengths.sizes, { profile: options.profile });
     const wall = performance.now() - start;
-    return assemble(plan, result, { shape: this.host.shape, signature, lengths, trained: options.trained, wall });
+    const trained = options.routing?.policy.weights !== null;
+    return assemble(plan, result, { shape: this.host.shape, signature, lengths, trained, wall });
   }
 }
 

@@ -1,0 +1,90 @@
+/** @file `matmul` on the device against float64, the policy of its variants, and rows that do not depend on their place. */
+
+import { describe, expect, test } from "vitest";
+import { distinctRows, matrix } from "../../src/cases/case-tensors.ts";
+import { normal } from "../../src/cases/case.ts";
+import type { OpCase } from "../../src/cases/case.ts";
+import { matmulCases } from "../../src/cases/matmul.ts";
+import { evaluateCase } from "../../src/graph/evaluate.ts";
+import type { DeviceTraits } from "../../src/gpu/traits.ts";
+import { matmul } from "../../src/ops/matmul.ts";
+import type { MatmulAttributes } from "../../src/ops/matmul.ts";
+import { runtimeDim } from "../../src/ops/op.ts";
+import type { OpCall, TensorType } from "../../src/ops/op.ts";
+import { matmul as reference } from "../../src/reference/matmul.ts";
+import { sharedGpu } from "../gpu-fixture.ts";
+import { describeOp } from "./check-case.ts";
+
+describeOp(matmul, reference, matmulCases);
+
+const f32 = (...shape: TensorType["shape"]): TensorType => ({ shape, element: "f32" });
+const u32 = (...shape: TensorType["shape"]): TensorType => ({ shape, element: "u32" });
+const rows = runtimeDim("rows");
+
+const software: DeviceTraits = {
+  software: true,
+  subgroups: true,
+  subgroupMinSize: 4,
+  subgroupMaxSize: 4,
+  shaderF16: false,
+  maxWorkgroupInvocations: 256,
+  maxWorkgroupStorageBytes: 16384,
+  maxStorageBuffers: 8,
+};
+
+describe("variants of matmul", () => {
+  const first = (traits: DeviceTraits, capacity: number, columns: number, inner: number): string | undefined => {
+    const inputs = { x: f32(rows, inner), w: f32(columns, inner) };
+    const call: OpCall<MatmulAttributes> = { inputs, outputs: matmul.infer(inputs, {}), attributes: {} };
+    return matmul.variants(call, traits, (dim) => (typeof dim === "number" ? dim : capacity * dim.times))[0];
+  };
+
+  test("the first choice follows the policy in the header of the op", () => {
+    const hardware = { ...software, software: false };
+    expect(first(software, 128, 768, 768)).toBe("subgroup");
+    expect(first({ ...software, subgroups: false }, 128, 768, 768)).toBe("register");
+    expect(first(software, 8, 768, 768)).toBe("register");
+    expect(first(software, 4, 768, 768)).toBe("skinny");
+    expect(first(software, 128, 768, 36)).toBe("register");
+    expect(first(software, 128, 768, 767)).toBe("naive");
+    expect(first(hardware, 128, 768, 768)).toBe("tiled");
+    expect(first({ ...hardware, maxWorkgroupInvocations: 128 }, 128, 768, 768)).toBe("register");
+  });
+
+  test.each([0, 1, 2])("a row has the same bits in every place of every tile (%i)", async (seed) => {
+    const gpu = await sharedGpu();
+    const [count, columns, inner] = [131, 37, 72];
+    const x = matrix(normal(seed, count * inner), inner);
+    const w = { shape: [columns, inner], data: normal(seed + 9, columns * inner) };
+    const order = distinctRows(seed, 77, count, "selected");
+    const straight: OpCase = { name: "straight", attributes: {}, inputs: () => ({ x, w }), tolerance: 0 };
+    const shuffled: OpCase = { ...straight, inputs: () => ({ x, w, gather: order }) };
+    for (const variant of ["subgroup", "register", "tiled", "skinny", "naive"]) {
+      if (variant === "subgroup" && !gpu.traits.subgroups) continue;
+      const whole = (await evaluateCase(gpu, matmul, straight, variant)).y?.data as Float32Array;
+      const some = (await evaluateCase(gpu, matmul, shuffled, variant)).y?.data as Float32Array;
+      const expected = Array.from(order.data, (row) => [...whole.subarray(row * columns, (row + 1) * columns)]).flat();
+      expect([...some], variant).toEqual(expected);
+    }
+  });
+});
+
+describe("shapes of matmul", () => {
+  const infer = (inputs: Record<string, TensorType>, attributes: MatmulAttributes = {}) => () => matmul.infer(inputs, attributes);
+
+  test("errors name the axis and both values", () => {
+    const [x, w] = [f32(rows, 8), f32(6, 8)];
+    expect(infer({ x, w: f32(6, 9) })).toThrow("w axis 1 is 9, expected 8");
+    expect(infer({ x, w, bias: f32(7) })).toThrow("bias axis 0 is 7, expected 6");
+    expect(infer({ x, w, residual: f32(rows, 7) })).toThrow("residual axis 1 is 7, expected 6");
+    expect(infer({ x, w, weight: f32(4) })).toThrow("without scatter does not take weight");
+    expect(infer({ x, w, scatter: u32(rows), base: f32(4, 5) })).toThrow("base axis 1 is 5, expected 6");
+    expect(infer({ x, w }, { firstRow: 4, rowCount: 3 })).toThrow("rows 4 to 7 are asked for, w axis 0 is 6");
+  });
+
+  test("a slice of w gives its columns, a scatter the rows of its base", () => {
+    const [x, w] = [f32(rows, 8), f32(6, 8)];
+    expect(infer({ x, w }, { firstRow: 2 })().y).toEqual(f32(rows, 4));
+    expect(infer({ x, w, gather: u32(3), scatter: u32(3), base: f32(9, 6) })().y).toEqual(f32(9, 6));
+  });
+});
