@@ -1,11 +1,11 @@
 // Bottleneck adapter, variant that shares loaded weights among the 4 invocations of a quad.
-// y = residual + scale * (act(x Wdᵀ + cd) Wuᵀ + cu) in one launch (MATHS §2.2), weights, width, activation and scale from the
-// slot of a bank that each segment names.
+// y = residual + scale * (act(x Wdᵀ + cd) Wuᵀ + cu) in one launch (MATHS §2.2), weights, width, activation and scale from
+// the slot of a bank that each segment names.
 //
 // Shapes: x, residual?, y [R, WIDTH]; bank [slots, STRIDE] (f32, or f16 as u32 words), a slot being down [MAX_WIDTH, WIDTH],
-// up [WIDTH, MAX_WIDTH], down_bias [MAX_WIDTH], up_bias [WIDTH]; slots [slots]: active width b, activation code, scale (bits of an f32),
-// reserved; segments [S + 1] offsets; segment_slots [S], 0xffffffff for none. Units from b on are never used, whatever
-// the slot holds there. b = 0 and no slot: y = residual (0 where there is none).
+// up [WIDTH, MAX_WIDTH], down_bias [MAX_WIDTH], up_bias [WIDTH]; slots [slots]: active width b, activation code, scale (bits
+// of an f32), reserved; segments [S + 1] offsets; segment_slots [S], 0xffffffff for none. Units from b on are never used,
+// whatever the slot holds there. b = 0 and no slot: y = residual (0 where there is none).
 //
 // A workgroup computes 4 * WORKGROUP rows of one segment, 4 per invocation, the bottleneck in private memory
 // (kernels/lib/adapter-tile.wgsl). All its invocations need the same weights, so each loads one row of four and hands it on with

@@ -1,11 +1,11 @@
 // Bottleneck adapter, workgroup variant: any WIDTH and MAX_WIDTH.
-// y = residual + scale * (act(x Wdᵀ + cd) Wuᵀ + cu) in one launch (MATHS §2.2), weights, width, activation and scale from the
-// slot of a bank that each segment names.
+// y = residual + scale * (act(x Wdᵀ + cd) Wuᵀ + cu) in one launch (MATHS §2.2), weights, width, activation and scale from
+// the slot of a bank that each segment names.
 //
 // Shapes: x, residual?, y [R, WIDTH]; bank [slots, STRIDE] (f32, or f16 as u32 words), a slot being down [MAX_WIDTH, WIDTH],
-// up [WIDTH, MAX_WIDTH], down_bias [MAX_WIDTH], up_bias [WIDTH]; slots [slots]: active width b, activation code, scale (bits of an f32),
-// reserved; segments [S + 1] offsets; segment_slots [S], 0xffffffff for none. Units from b on are never used, whatever
-// the slot holds there. b = 0 and no slot: y = residual (0 where there is none).
+// up [WIDTH, MAX_WIDTH], down_bias [MAX_WIDTH], up_bias [WIDTH]; slots [slots]: active width b, activation code, scale (bits
+// of an f32), reserved; segments [S + 1] offsets; segment_slots [S], 0xffffffff for none. Units from b on are never used,
+// whatever the slot holds there. b = 0 and no slot: y = residual (0 where there is none).
 //
 // A workgroup computes 4 rows of one segment, a row per component of its sums. Its invocations share out the bottleneck
 // units, meet once at a barrier, and share out the columns of the result; every weight is read once per workgroup. Rows are

@@ -10,7 +10,7 @@
 // A workgroup computes 4 * WORKGROUP query rows of one head and one segment, 4 rows per invocation, against blocks of 16 keys
 // (kernels/lib/attention-tile.wgsl). All its invocations need the same keys, so each loads one of four and hands it on with
 // quadBroadcast. A quad is 4 invocations at every subgroup size, so this is right at 4 to 64. On a software adapter, where a
-// storage load is a gather of 4 scalars, it reaches 1.6 times the portable variant's speed (12 heads of 64, n = 512).
+// storage load is a gather of 4 scalars, it is about 1.5 times as fast as the portable variant (12 heads of 64, n = 512).
 //
 // Limits: feature subgroups, 8 storage buffers, no workgroup memory, WORKGROUP (a multiple of 4) invocations per workgroup.
 // lib: segments attention-tile

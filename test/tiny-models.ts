@@ -54,7 +54,7 @@ function draw(name: string, seed: number, count: number): Float32Array {
   // Norm weights near 1 and matrices of a size that keeps activations and scores lively.
   if (/(LayerNorm|norm|ln_?\w*)\.weight$/.test(name)) return normal(seed, count, 0.1, 1);
   if (name === "frontend.log_floor") return new Float32Array(count).fill(1e-6);
-  return normal(seed, count, /bias$/.test(name) ? 0.1 : 0.35);
+  return normal(seed, count, name.endsWith("bias") ? 0.1 : 0.35);
 }
 
 /** Makes a checkpoint of an architecture; `extra` overrides configuration fields. */

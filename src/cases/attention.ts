@@ -36,7 +36,9 @@ function select(lengths: readonly number[], reduction: number): readonly (readon
   return lengths.map((length, s) => {
     const step = s % 3 === 1 ? 1 : reduction;
     const count = s % 4 === 3 ? 0 : Math.ceil(length / reduction);
-    return Array.from({ length: count }, (_, i) => (step === 1 ? length - count + i : Math.min(i * step + (s % 2), length - 1)));
+    return Array.from({ length: count }, (_, i) =>
+      step === 1 ? length - count + i : Math.min(i * step + (s % 2), length - 1),
+    );
   });
 }
 
@@ -53,11 +55,27 @@ const settings: readonly Setting[] = [
   { name: "one over two tiles", heads: 2, headWidth: 64, lengths: [33, 31, 17] },
   { name: "head width 20", heads: 5, headWidth: 20, lengths: [7, 23] },
   { name: "head width 256", heads: 1, headWidth: 256, lengths: [19, 6] },
-    { name: "bias of -∞", heads: 2, headWidth: 8, lengths: ragged, bias: "masking" },
+  { name: "bias of -∞", heads: 2, headWidth: 8, lengths: ragged, bias: "masking" },
   { name: "prefix of 1", heads: 2, headWidth: 8, lengths: ragged, prefix: 1 },
-  { name: "prefix of 30, causal, bias", heads: 3, headWidth: 8, lengths: ragged, prefix: 30, causal: true, bias: "normal" },
+  {
+    name: "prefix of 30, causal, bias",
+    heads: 3,
+    headWidth: 8,
+    lengths: ragged,
+    prefix: 30,
+    causal: true,
+    bias: "normal",
+  },
   { name: "k-to-all", heads: 3, headWidth: 16, lengths: routedLengths, selected: routed },
-  { name: "k-to-all, causal, bias", heads: 2, headWidth: 16, lengths: routedLengths, selected: routed, causal: true, bias: "normal" },
+  {
+    name: "k-to-all, causal, bias",
+    heads: 2,
+    headWidth: 16,
+    lengths: routedLengths,
+    selected: routed,
+    causal: true,
+    bias: "normal",
+  },
   { name: "k-to-k", heads: 3, headWidth: 16, lengths: routedLengths, selected: routed, keysSelected: true },
   {
     name: "k-to-k, causal, bias, prefix, packed",
@@ -76,7 +94,14 @@ const settings: readonly Setting[] = [
   { name: "denormals", heads: 3, headWidth: 16, lengths: [40, 3], denormal: true },
   { name: "BERT-base, n = 128", heads: 12, headWidth: 64, lengths: [128], packed: true, bench: true },
   { name: "BERT-base, n = 512", heads: 12, headWidth: 64, lengths: [512], packed: true, bench: true },
-  { name: "BERT-base, 8 of 64", heads: 12, headWidth: 64, lengths: Array.from({ length: 8 }, () => 64), packed: true, bench: true },
+  {
+    name: "BERT-base, 8 of 64",
+    heads: 12,
+    headWidth: 64,
+    lengths: Array.from({ length: 8 }, () => 64),
+    packed: true,
+    bench: true,
+  },
 ];
 
 function sum(values: readonly number[]): number {

@@ -1,5 +1,196 @@
-/** @file Cases of matmul. */
+/** @file Cases of `matmul`: ragged shapes, every optional input, f16 weights, hard rows, and the sizes that benches time. */
 
-import type { CaseTable } from "./case.ts";
+import { distinctRows, hardRows, matrix, vector } from "./case-tensors.ts";
+import { normal, toleranceFor } from "./case.ts";
+import type { CaseTable, CaseTensor, OpCase } from "./case.ts";
 
-export const matmulCases: CaseTable = { stem: "matmul", cases: [] };
+// Sizes of tiles are 4, 8, 32 and 64: shapes lie on, beside and between them. K is 0 and not 0 modulo 2, 4 and 8.
+const SHAPES: readonly (readonly [rows: number, columns: number, inner: number])[] = [
+  [1, 1, 1],
+  [1, 37, 64],
+  [3, 5, 7],
+  [4, 8, 4],
+  [5, 33, 12],
+  [7, 3, 48],
+  [0, 8, 16],
+  [13, 66, 18],
+  [63, 31, 8],
+  [65, 33, 40],
+  [129, 97, 72],
+];
+
+// The activations of the library are good to 1e-6, absolute, and the scale of these cases is at least 1.
+const ACTIVATION_ERROR = 1e-6;
+
+// How far a sum may be off when `compute` is "f16", as a multiple of the root mean square sum: what kernels/matmul.f16.wgsl
+// derives for random signs, with the factor of `toleranceFor`. Sums of one sign stay below (F16_CHUNK + 3) u, which is less.
+const F16_CHUNK = 8;
+const F16_ERROR = 8 * 2 ** -11 * Math.sqrt((F16_CHUNK + 1) / 6 + 2 / 3);
+
+interface Options {
+  readonly rows: number;
+  readonly columns: number;
+  readonly inner: number;
+  /** Rows of w before and behind those that take part. */
+  readonly before?: number;
+  readonly behind?: number;
+  readonly bias?: boolean;
+  readonly residual?: boolean;
+  readonly f16?: boolean;
+  /** Reads this many of the rows. */
+  readonly gather?: number;
+  /** Writes to this many rows of y. */
+  readonly targets?: number;
+  readonly weight?: boolean;
+  readonly activation?: string;
+  readonly compute?: "f16";
+  readonly x?: Float32Array;
+}
+
+/** The inputs of one call: weights of deviation 1/√K, so that results are of the order of x. */
+function inputsOf(options: Options): Record<string, CaseTensor> {
+  const { rows, columns, inner, before = 0, behind = 0, gather, targets } = options;
+  const all = before + columns + behind;
+  const symbol = gather === undefined ? "rows" : "selected";
+  const results = gather ?? rows;
+  const w = { shape: [all, inner], data: normal(3, all * inner, 1 / Math.sqrt(inner)), f16: options.f16 === true };
+  const x = options.x ?? normal(rows + 2, rows * inner);
+  return {
+    x: { shape: [rows, inner], data: x, rows: "rows" },
+    w,
+    ...(options.bias === true && { bias: vector(normal(5, all)) }),
+    ...(options.residual === true && {
+      residual: { shape: [results, columns], data: normal(7, results * columns), rows: symbol },
+    }),
+    ...(gather !== undefined && { gather: distinctRows(11, gather, rows, symbol) }),
+    ...(targets !== undefined && {
+      scatter: distinctRows(13, results, targets, symbol),
+      base: matrix(normal(17, targets * columns), columns, "targets"),
+    }),
+    ...(options.weight === true && {
+      weight: { shape: [targets ?? 0], data: normal(19, targets ?? 0), rows: "targets" },
+    }),
+  };
+}
+
+function product(name: string, options: Options): OpCase {
+  const { columns, inner, before, activation, compute } = options;
+  const slice = before === undefined ? {} : { firstRow: before, rowCount: columns };
+  // A sum of random signs keeps its error below the bound of its length; hard rows cancel, up to √K times more.
+  const cancellation = options.x === undefined ? 1 : Math.sqrt(inner);
+  return {
+    name,
+    attributes: { ...slice, ...(activation !== undefined && { activation }), ...(compute !== undefined && { compute }) },
+    inputs: () => inputsOf(options),
+    tolerance:
+      toleranceFor(inner) * cancellation +
+      (compute === undefined ? 0 : F16_ERROR) +
+      (activation === undefined ? 0 : ACTIVATION_ERROR),
+  };
+}
+
+/** A gathered index past x is a row of zeros, a scattered one past base is skipped. */
+function strayIndices(): OpCase {
+  const stray = product("stray indices", { rows: 9, columns: 12, inner: 16, gather: 6, targets: 11, bias: true });
+  const inputs = (): Record<string, CaseTensor> => {
+    const made = stray.inputs();
+    const withStray = (role: string, place: number): CaseTensor => {
+      const tensor = made[role] as CaseTensor;
+      return { ...tensor, data: Uint32Array.from(tensor.data, (value, i) => (i === place ? 0xffffffff : value)) };
+    };
+    return { ...made, gather: withStray("gather", 2), scatter: withStray("scatter", 4) };
+  };
+  return { ...stray, inputs };
+}
+
+const ragged = { rows: 70, columns: 34, inner: 24 };
+
+const timed = (rows: number, columns: number, inner: number, more: Partial<Options> = {}, name = ""): OpCase => ({
+  ...product(`${rows}x${inner}x${columns}${name}`, { rows, columns, inner, bias: true, ...more }),
+  bench: true,
+});
+
+// Multiplied in half precision. The rows "tiny" and "huge" lie outside the range of f16, the long sums would stand still
+// if they were kept in f16.
+const half = { ...ragged, compute: "f16" } as const;
+const LONG = 4096;
+
+function halfCases(): OpCase[] {
+  const shapes = SHAPES.filter(([rows, , inner]) => rows !== 1 && inner % 4 === 0);
+  const x = (scale: number): Float32Array => normal(23, half.rows * half.inner, scale);
+  return [
+    ...shapes.map(([rows, columns, inner]) =>
+      product(`${rows}x${inner}x${columns}, in f16`, { rows, columns, inner, compute: "f16" }),
+    ),
+    product("in f16, one row", { rows: 1, columns: 70, inner: 64, compute: "f16" }),
+    product("in f16, f16 weights", { ...half, f16: true }),
+    product("in f16, bias, gelu, residual", { ...half, bias: true, activation: "gelu", residual: true }),
+    product("in f16, rows of w", { ...half, before: 5, behind: 3, bias: true }),
+    product("in f16, gather, scatter, weight", { ...half, gather: 41, targets: 70, bias: true, weight: true }),
+    product("in f16, huge", { ...half, x: x(1e30) }),
+    product("in f16, tiny", { ...half, x: x(1e-30) }),
+    ...(["dominant", "alternating", "denormal"] as const).map((kind) =>
+      product(`in f16, ${kind}`, { rows: 9, columns: 10, inner: 48, x: hardRows(kind, 9, 48), compute: "f16" }),
+    ),
+    longSums(),
+  ];
+}
+
+function longSums(): OpCase {
+  const shape = { rows: 3, columns: 5, inner: LONG, compute: "f16" } as const;
+  const long = product("in f16, long sums of one sign", shape);
+  const inputs = (): Record<string, CaseTensor> => {
+    const { x, w } = long.inputs() as { x: CaseTensor; w: CaseTensor };
+    return { x: { ...x, data: (x.data as Float32Array).map(Math.abs) }, w: { ...w, data: (w.data as Float32Array).map(Math.abs) } };
+  };
+  return { ...long, inputs };
+}
+
+/** Shapes, epilogues, selections, f16 weights, products in f16, hard rows. */
+export const matmulCases: CaseTable = {
+  stem: "matmul",
+  cases: [
+    ...SHAPES.map(([rows, columns, inner]) => product(`${rows}x${inner}x${columns}`, { rows, columns, inner })),
+    ...SHAPES.filter(([, , inner]) => inner !== 1).map(([rows, columns, inner]) =>
+      product(`${rows}x${inner}x${columns} f16`, { rows, columns, inner, f16: true }),
+    ),
+    product("bias", { ...ragged, bias: true }),
+    product("bias, gelu, residual", { ...ragged, bias: true, activation: "gelu", residual: true }),
+    product("narrow, bias, relu", { rows: 5, columns: 9, inner: 7, bias: true, activation: "relu" }),
+    product("rows of w", { ...ragged, before: 5, behind: 3, bias: true }),
+    product("gather", { ...ragged, gather: 37, bias: true }),
+    product("gather, residual", { ...ragged, gather: 66, residual: true }),
+    product("scatter", { ...ragged, targets: 90, bias: true }),
+    product("gather, residual, scatter, weight", {
+      ...ragged,
+      gather: 41,
+      targets: 70,
+      bias: true,
+      residual: true,
+      weight: true,
+    }),
+    product("narrow, gather, scatter, weight", { rows: 6, columns: 5, inner: 9, gather: 4, targets: 7, weight: true }),
+    product("one row, gather, scatter, weight", {
+      rows: 6,
+      columns: 40,
+      inner: 64,
+      gather: 1,
+      targets: 7,
+      weight: true,
+    }),
+    product("f16, gather, scatter", { ...ragged, f16: true, gather: 41, targets: 70 }),
+    ...halfCases(),
+    strayIndices(),
+    ...(["dominant", "alternating", "denormal"] as const).map((kind) =>
+      product(kind, { rows: 9, columns: 10, inner: 48, x: hardRows(kind, 9, 48) }),
+    ),
+    timed(128, 768, 768),
+    timed(128, 2304, 768),
+    timed(128, 3072, 768, { activation: "gelu" }, " gelu"),
+    timed(128, 768, 3072),
+    timed(512, 3072, 768),
+    timed(512, 768, 768, { gather: 171 }, " gather 171"),
+    timed(103, 768, 3072, { targets: 512, weight: true }, " scatter"),
+    timed(1, 768, 768),
+  ],
+};

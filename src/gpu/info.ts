@@ -92,8 +92,8 @@ export function isNullBackend(info: Partial<GPUAdapterInfo>): boolean {
 
 /** One line for people: what the adapter is called. */
 export function adapterName(info: Partial<GPUAdapterInfo>): string {
-  const names = [info.description, info.device, info.architecture, info.vendor].filter((name) => name !== undefined && name !== "");
-  return names[0] ?? "an unnamed adapter";
+  const named = [info.description, info.device, info.architecture, info.vendor].find((name) => name !== undefined && name !== "");
+  return named ?? "an unnamed adapter";
 }
 
 /** Describes an open device. */

@@ -17,6 +17,8 @@ export interface GpuTimer {
   slice(count: number): BufferSlice;
   /** Nanoseconds of each pass, from the bytes of {@link slice}. */
   decode(bytes: ArrayBuffer): Float64Array;
+  /** Nanoseconds from the begin of the first pass to the end of the last, what lies between them included. */
+  span(bytes: ArrayBuffer): number;
   /** Nanoseconds of each of the first `count` passes, after the command buffer was submitted. */
   read(count: number): Promise<Float64Array>;
   destroy(): void;
@@ -44,6 +46,7 @@ export function createTimer(gpu: Gpu, capacity: number): GpuTimer | null {
     },
     slice,
     decode,
+    span,
     read: async (count) => {
       if (count === 0) return new Float64Array(0);
       const [bytes] = await gpu.read([slice(count)]);
@@ -63,4 +66,10 @@ function decode(bytes: ArrayBuffer): Float64Array {
   return Float64Array.from({ length: stamps.length / 2 }, (_, i) =>
     Math.max(0, Number((stamps[2 * i + 1] as bigint) - (stamps[2 * i] as bigint))),
   );
+}
+
+function span(bytes: ArrayBuffer): number {
+  const stamps = new BigUint64Array(bytes);
+  const [first, last] = [stamps[0], stamps[stamps.length - 1]];
+  return first === undefined || last === undefined ? 0 : Math.max(0, Number(last - first));
 }

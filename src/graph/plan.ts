@@ -70,7 +70,8 @@ export class Plan {
     );
     this.#inputs = createInputs(options);
     this.#uniforms = new UniformBlock(options.gpu, this.#launches.map(({ scheduled }) => scheduled));
-    this.#timer = options.gpu.createTimer(1);
+    // A copy ends a pass: a run has at most one pass more than copies.
+    this.#timer = options.gpu.createTimer(1 + memory.copies.length);
   }
 
   /** Schedules, plans memory and compiles every pipeline. Throws LIMIT before anything is allocated. */
@@ -121,9 +122,10 @@ export class Plan {
     results.forEach(([name, value], index) => {
       outputs[name] = hostTensor(value.type, size, bytes[index] as ArrayBuffer);
     });
-    const times = timer === null ? null : [...timer.decode(bytes[slices.length] as ArrayBuffer)].map((nanoseconds) => nanoseconds / 1e6);
-    const gpuMilliseconds = times === null ? null : times.reduce((sum, time) => sum + time, 0);
-    return { outputs, gpuMilliseconds, launchMilliseconds: options.profile === true ? times : null };
+    const stamped = bytes[slices.length];
+    const gpuMilliseconds = timer === null || stamped === undefined ? null : timer.span(stamped) / 1e6;
+    if (options.profile !== true || timer === null || stamped === undefined) return { outputs, gpuMilliseconds, launchMilliseconds: null };
+    return { outputs, gpuMilliseconds, launchMilliseconds: Array.from(timer.decode(stamped), (nanoseconds) => nanoseconds / 1e6) };
   }
 
   /** Frees the buffers of this plan; the arena and the parameters belong to others. */
@@ -171,9 +173,7 @@ export class Plan {
     let pass: GPUComputePassEncoder | null = null;
     let passes = 0;
     const open = (): GPUComputePassEncoder => {
-      // Without profiling one timestamp pair spans the run: passes split by a copy go untimed after the first.
-      const timed = timer !== null && (profile || passes === 0);
-      pass ??= encoder.beginComputePass(timed ? { timestampWrites: timer.writes(passes++) } : {});
+      pass ??= encoder.beginComputePass(timer === null ? {} : { timestampWrites: timer.writes(passes++) });
       return pass;
     };
     const close = (): void => {

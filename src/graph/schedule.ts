@@ -59,8 +59,11 @@ export function schedule(graph: Graph, device: DeviceTraits, capacities: Sizes, 
     const offered = op.variants(call, device, capacity);
     const first = offered[0];
     if (first === undefined) {
-      const message = `${op.stem}: no kernel variant fits this device`;
-      throw new EngineError("LIMIT", message, { where: node.scope, fix: "run `doctor` to see the limits of the device" });
+      const { message, fix } = op.lacking?.(call, device) ?? {
+        message: "no kernel variant fits this device",
+        fix: "run `doctor` to see the limits of the device",
+      };
+      throw new EngineError("LIMIT", `${op.stem}: ${message}`, { where: node.scope, fix });
     }
     const variant = choose?.(node, offered) ?? first;
     const launches = op.launch(call, variant, device, capacity).map((launch) => ({

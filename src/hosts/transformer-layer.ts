@@ -96,8 +96,8 @@ function feedForward(b: GraphBuilder, x: Value, settings: LayerSettings, prefix:
 export function postNormLayer(b: GraphBuilder, x: Value, segments: Value, settings: LayerSettings, prefix: LayerPrefix): HostLayer {
   const heavy = (rows: LayerRows): HeavyPath => {
     const input = take(b, x, rows);
-    const attention = attend(b, x, segments, rows, settings, prefix);
-    const h = settings.weights.norm(b, add(b, attention, input), `${prefix}.norm1`, settings.eps);
+    const attended = attend(b, x, segments, rows, settings, prefix);
+    const h = settings.weights.norm(b, add(b, attended, input), `${prefix}.norm1`, settings.eps);
     const output = settings.weights.norm(b, add(b, feedForward(b, h, settings, prefix), h), `${prefix}.norm2`, settings.eps);
     return { output, delta: subtract(b, output, input) };
   };
@@ -108,11 +108,11 @@ export function postNormLayer(b: GraphBuilder, x: Value, segments: Value, settin
 export function preNormLayer(b: GraphBuilder, x: Value, segments: Value, settings: LayerSettings, prefix: LayerPrefix): HostLayer {
   const siteInput = settings.weights.norm(b, x, `${prefix}.norm1`, settings.eps);
   const heavy = (rows: LayerRows): HeavyPath => {
-    const attention = attend(b, siteInput, segments, rows, settings, prefix);
-    const h = add(b, attention, take(b, x, rows));
+    const attended = attend(b, siteInput, segments, rows, settings, prefix);
+    const h = add(b, attended, take(b, x, rows));
     const normed = settings.weights.norm(b, h, `${prefix}.norm2`, settings.eps);
     const ffn = feedForward(b, normed, settings, prefix);
-    return { output: add(b, ffn, h), delta: add(b, ffn, attention) };
+    return { output: add(b, ffn, h), delta: add(b, ffn, attended) };
   };
   return { siteInput, heavy };
 }

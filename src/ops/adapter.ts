@@ -41,9 +41,14 @@ const TILED_LANES = { software: 16, hardware: 64 };
 export const adapter: Op<AdapterAttributes> = {
   stem: "adapter",
   infer: (inputs, { width, maxWidth }) => {
-    for (const [name, value] of [["width", width], ["maxWidth", maxWidth]] as const) {
+    for (const [name, value] of [
+      ["width", width],
+      ["maxWidth", maxWidth],
+    ] as const) {
       if (Number.isInteger(value) && value >= 1) continue;
-      throw new EngineError("SHAPE", `adapter: ${name} is ${value}, expected a whole number from 1`, { where: `adapter.${name}` });
+      throw new EngineError("SHAPE", `adapter: ${name} is ${value}, expected a whole number from 1`, {
+        where: `adapter.${name}`,
+      });
     }
     const { shape } = expectTensor("adapter", "x", inputs.x, 2);
     expectDim("adapter", "x axis 1", shape[1], width);
@@ -69,11 +74,14 @@ export const adapter: Op<AdapterAttributes> = {
   variants: ({ attributes }, device) => adapterVariants(attributes, device),
   launch: ({ inputs, attributes }, variant, device) => {
     const kind = device.software ? "software" : "hardware";
-    const lanes = { subgroup: SUBGROUP_LANES, portable: PORTABLE_LANES, tiled: TILED_LANES }[variant as AdapterVariant][kind];
+    const lanes = { subgroup: SUBGROUP_LANES, portable: PORTABLE_LANES, tiled: TILED_LANES }[variant as AdapterVariant][
+      kind
+    ];
     const rowsPerTile = variant === "subgroup" ? ROWS_PER_LANE * lanes : ROWS_PER_LANE;
     const rows = inputs.x?.shape[0] as Dim;
     const segments = segmentCount(inputs.segments as TensorType);
-    const tiles = (size: SizeOf): number => (size(rows) === 0 ? 0 : Math.floor(size(rows) / rowsPerTile) + segments(size));
+    const tiles = (size: SizeOf): number =>
+      size(rows) === 0 ? 0 : Math.floor(size(rows) / rowsPerTile) + segments(size);
     const constants = {
       WIDTH: attributes.width,
       MAX_WIDTH: attributes.maxWidth,

@@ -70,10 +70,17 @@ export const attention: Op<AttentionAttributes> = {
 };
 
 /** Checks everything that `attention` and `attention-probabilities` share; `columns` names the used columns of `kv`. */
-export function expectAttention(op: string, inputs: Types, attributes: AttentionAttributes, columns: readonly ("kAt" | "vAt")[]): void {
+export function expectAttention(
+  op: string,
+  inputs: Types,
+  attributes: AttentionAttributes,
+  columns: readonly ("kAt" | "vAt")[],
+): void {
   const { heads, headWidth, scale, keysSelected } = attributes;
   const refuse = (name: string, value: unknown, expected: string): never => {
-    throw new EngineError("SHAPE", `${op}: ${name} is ${String(value)}, expected ${expected}`, { where: `${op}.${name}` });
+    throw new EngineError("SHAPE", `${op}: ${name} is ${String(value)}, expected ${expected}`, {
+      where: `${op}.${name}`,
+    });
   };
   if (!Number.isInteger(heads) || heads < 1) refuse("heads", heads, "a whole number from 1");
   if (!Number.isInteger(headWidth) || headWidth % 4 !== 0 || headWidth < 4 || headWidth > WIDEST_HEAD) {
@@ -82,7 +89,10 @@ export function expectAttention(op: string, inputs: Types, attributes: Attention
   if (!Number.isFinite(scale)) refuse("scale", scale, "a finite number");
   const q = expectTensor(op, "q", inputs.q, 2);
   const kv = expectTensor(op, "kv", inputs.kv, 2);
-  for (const [name, tensor, columnName] of [["q", q, "qAt"], ...columns.map((column) => ["kv", kv, column] as const)] as const) {
+  for (const [name, tensor, columnName] of [
+    ["q", q, "qAt"],
+    ...columns.map((column) => ["kv", kv, column] as const),
+  ] as const) {
     const width = staticDim(op, `${name} axis 1`, tensor.shape[1]);
     const column = attributes[columnName] ?? 0;
     if (width % 4 !== 0) refuse(`${name} axis 1`, width, "a multiple of 4");

@@ -56,6 +56,13 @@ export interface Launch {
   readonly scratch?: Readonly<Record<string, number>>;
 }
 
+/** A device feature that a call asks for and the device does not have. */
+export interface Lack {
+  /** The feature in words: `needs the feature shader-f16`. */
+  readonly message: string;
+  readonly fix: string;
+}
+
 /** One use of an op: the types of its named inputs and outputs and its attributes. */
 export interface OpCall<A = Attributes> {
   readonly inputs: Readonly<Record<string, TensorType>>;
@@ -75,6 +82,11 @@ export interface Op<A = Attributes> {
   readonly cost: (call: OpCall<A>, size: SizeOf) => Cost;
   /** Variants that can run this call on the device, best first; sizes are capacities, never a run's lengths. */
   readonly variants: (call: OpCall<A>, device: DeviceTraits, capacity: SizeOf) => readonly string[];
+  /**
+   * What the device lacks for a call that asks for a device feature by an attribute of its own, or null: then `variants`
+   * is empty, for nothing else may take the place of what was asked for. Absent where no attribute does so.
+   */
+  readonly lacking?: (call: OpCall<A>, device: DeviceTraits) => Lack | null;
   /** The launches of one variant. */
   readonly launch: (call: OpCall<A>, variant: string, device: DeviceTraits, capacity: SizeOf) => readonly Launch[];
   /** An output that starts as a copy of an input and is then updated in place: `{ y: "base" }`. */

@@ -9,7 +9,10 @@ const NO_SLOT = 0xffffffff;
 const NAMES = ["identity", "relu", "gelu", "gelu_new", "silu", "quick_gelu", "tanh", "sigmoid", "leakyrelu"];
 
 /** Inputs and outputs as the op `adapter`. */
-export function adapter(inputs: ReferenceTensors, attributes: Readonly<Record<string, unknown>>): Record<string, ReferenceTensor> {
+export function adapter(
+  inputs: ReferenceTensors,
+  attributes: Readonly<Record<string, unknown>>,
+): Record<string, ReferenceTensor> {
   const x = needTensor("adapter", inputs, "x");
   const segments = needTensor("adapter", inputs, "segments").data;
   const segmentSlots = needTensor("adapter", inputs, "segment_slots").data;
@@ -19,7 +22,12 @@ export function adapter(inputs: ReferenceTensors, attributes: Readonly<Record<st
     const slot = segmentSlots[s] as number;
     if (slot === NO_SLOT) continue;
     for (let row = segments[s] as number; row < (segments[s + 1] as number); row += 1) {
-      const change = bottleneck(x.data.subarray(row * width, (row + 1) * width), inputs, slot, Number(attributes.maxWidth));
+      const change = bottleneck(
+        x.data.subarray(row * width, (row + 1) * width),
+        inputs,
+        slot,
+        Number(attributes.maxWidth),
+      );
       change.forEach((value, c) => (y[row * width + c] = (y[row * width + c] as number) + value));
     }
   }

@@ -36,6 +36,14 @@ interface AttentionRow {
   readonly probabilities: Float64Array;
 }
 
+/** One query row and head, and where its segment's rows start. */
+interface Place {
+  readonly head: number;
+  readonly row: number;
+  readonly start: number;
+  readonly keyStart: number;
+}
+
 /** All query rows: by segment, then head, then row. */
 export function* attentionRows(op: string, inputs: ReferenceTensors, attributes: Attributes): Generator<AttentionRow> {
   const { heads } = numbers(attributes);
@@ -48,46 +56,47 @@ export function* attentionRows(op: string, inputs: ReferenceTensors, attributes:
     const keys = (keyStarts[s + 1] as number) - keyStart;
     for (let head = 0; head < heads; head += 1) {
       for (let row = start; row < (starts[s + 1] as number); row += 1) {
-        const scores = new Float64Array(prefix + keys);
-        for (let j = 0; j < prefix; j += 1) scores[j] = prefixScore(op, inputs, attributes, head, row, j);
-        for (let j = 0; j < keys; j += 1) scores[prefix + j] = keyScore(op, inputs, attributes, head, row, start, keyStart, j);
+        const place = { head, row, start, keyStart };
+        const scores = Float64Array.from({ length: prefix + keys }, (_, j) =>
+          j < prefix ? prefixScore(inputs, attributes, place, j) : keyScore(inputs, attributes, place, j - prefix),
+        );
         yield { head, row, keyStart, prefix, probabilities: softmax(scores) };
       }
     }
   }
 }
 
-function prefixScore(op: string, inputs: ReferenceTensors, attributes: Attributes, head: number, row: number, j: number): number {
+function prefixScore(inputs: ReferenceTensors, attributes: Attributes, { head, row }: Place, j: number): number {
   const { headWidth, qAt, scale } = numbers(attributes);
-  const q = needTensor(op, inputs, "q");
-  const prefix = needTensor(op, inputs, "prefix");
+  const q = needTensor("attention", inputs, "q");
+  const prefix = needTensor("attention", inputs, "prefix");
   return scale * dot(q, row, qAt + head * headWidth, prefix, j, head * headWidth, headWidth);
 }
 
-function keyScore(
-  op: string,
-  inputs: ReferenceTensors,
-  attributes: Attributes,
-  head: number,
-  row: number,
-  start: number,
-  keyStart: number,
-  j: number,
-): number {
+function keyScore(inputs: ReferenceTensors, attributes: Attributes, place: Place, j: number): number {
   const { headWidth, qAt, kAt, scale } = numbers(attributes);
+  const { head, row, start, keyStart } = place;
   const position = (inputs.positions?.data[row] as number | undefined) ?? row - start;
   const selected = attributes.keysSelected === true ? inputs.positions?.data[keyStart + j] : undefined;
   const keyPosition = selected ?? j;
   if (attributes.causal === true && keyPosition > position) return -Infinity;
-  const q = needTensor(op, inputs, "q");
-  const kv = needTensor(op, inputs, "kv");
+  const q = needTensor("attention", inputs, "q");
+  const kv = needTensor("attention", inputs, "kv");
   const score = scale * dot(q, row, qAt + head * headWidth, kv, keyStart + j, kAt + head * headWidth, headWidth);
   if (inputs.bias === undefined) return score;
   const size = axis(inputs.bias, 1);
   return score + (inputs.bias.data[(head * size + position) * size + keyPosition] as number);
 }
 
-function dot(a: ReferenceTensor, i: number, at: number, b: ReferenceTensor, j: number, bt: number, length: number): number {
+function dot(
+  a: ReferenceTensor,
+  i: number,
+  at: number,
+  b: ReferenceTensor,
+  j: number,
+  bt: number,
+  length: number,
+): number {
   let sum = 0;
   for (let c = 0; c < length; c += 1) {
     sum += (a.data[i * axis(a, 1) + at + c] as number) * (b.data[j * axis(b, 1) + bt + c] as number);

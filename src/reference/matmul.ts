@@ -1,31 +1,49 @@
-/** @file Matrix product in float64: y[r] = act(x[gather[r]] · Wᵀ + bias) + residual[r], or added onto base through scatter. */
+/** @file The matrix product with gathered rows, bias, activation, residual and scattered results in float64. */
 
 import { activate } from "./activation.ts";
 import { axis, needTensor, rowOf } from "./rows.ts";
 import type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
 
-export function matmul(inputs: ReferenceTensors, attributes: Readonly<Record<string, unknown>>): Record<string, ReferenceTensor> {
-  const x = needTensor("matmul", inputs, "x");
+/**
+ * Inputs and outputs as the op `matmul`: v = act(x[r or gather[r]] · Wᵀ + bias) + residual[r], written to row r, or with
+ * `scatter` added onto row scatter[r] of base, times weight[scatter[r]]. A gathered index past x is a row of zeros, a
+ * scattered one past base is skipped.
+ */
+export function matmul(
+  inputs: ReferenceTensors,
+  attributes: Readonly<Record<string, unknown>>,
+): Record<string, ReferenceTensor> {
   const w = needTensor("matmul", inputs, "w");
-  const { bias, residual, gather, scatter, weight, base } = inputs;
-  const first = (attributes.firstRow as number | undefined) ?? 0;
-  const columns = (attributes.rowCount as number | undefined) ?? axis(w, 0) - first;
-  const rows = axis(gather ?? x, 0);
-  const k = axis(x, 1);
-  const data = base === undefined ? new Float64Array(rows * columns) : Float64Array.from(base.data);
-  for (let r = 0; r < rows; r += 1) {
-    const left = rowOf(x, gather === undefined ? r : (gather.data[r] as number));
-    const target = scatter === undefined ? r : (scatter.data[r] as number);
-    for (let c = 0; c < columns; c += 1) {
-      const at = (first + c) * k;
-      let sum = 0;
-      for (let i = 0; i < k; i += 1) sum += (left[i] as number) * (w.data[at + i] as number);
-      if (bias !== undefined) sum += bias.data[first + c] as number;
-      if (attributes.activation !== undefined) sum = activate(attributes.activation as string, sum);
-      if (residual !== undefined) sum += residual.data[r * columns + c] as number;
-      if (scatter === undefined) data[r * columns + c] = sum;
-      else data[target * columns + c] = (data[target * columns + c] as number) + (weight === undefined ? 1 : (weight.data[target] as number)) * sum;
+  const first = Number(attributes.firstRow ?? 0);
+  const columns = Number(attributes.rowCount ?? axis(w, 0) - first);
+  const x = needTensor("matmul", inputs, "x");
+  const rows = inputs.gather === undefined ? axis(x, 0) : axis(inputs.gather, 0);
+  const product = new Float64Array(rows * columns);
+  for (let row = 0; row < rows; row += 1) {
+    const source = inputs.gather === undefined ? row : (inputs.gather.data[row] as number);
+    const left = source < axis(x, 0) ? rowOf(x, source) : new Float64Array(axis(x, 1));
+    for (let column = 0; column < columns; column += 1) {
+      const right = rowOf(w, first + column);
+      let sum = Number(inputs.bias?.data[first + column] ?? 0);
+      for (let k = 0; k < left.length; k += 1) sum += (left[k] as number) * (right[k] as number);
+      const value = activate(String(attributes.activation ?? "identity"), sum);
+      product[row * columns + column] = value + Number(inputs.residual?.data[row * columns + column] ?? 0);
     }
   }
-  return { y: { shape: [base === undefined ? rows : axis(base, 0), columns], data } };
+  if (inputs.scatter === undefined) return { y: { shape: [rows, columns], data: product } };
+  return { y: scatterRows(inputs, product, columns) };
+}
+
+function scatterRows(inputs: ReferenceTensors, product: Float64Array, columns: number): ReferenceTensor {
+  const base = needTensor("matmul", inputs, "base");
+  const data = Float64Array.from(base.data);
+  needTensor("matmul", inputs, "scatter").data.forEach((target, row) => {
+    if (target >= axis(base, 0)) return;
+    const factor = Number(inputs.weight?.data[target] ?? 1);
+    for (let column = 0; column < columns; column += 1) {
+      data[target * columns + column] =
+        (data[target * columns + column] as number) + factor * (product[row * columns + column] as number);
+    }
+  });
+  return { shape: base.shape, data };
 }

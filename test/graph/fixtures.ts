@@ -5,7 +5,7 @@ import { GraphBuilder } from "../../src/graph/builder.ts";
 import { interpret } from "../../src/graph/interpret.ts";
 import type { Reference } from "../../src/graph/interpret.ts";
 import type { HostTensor } from "../../src/graph/plan.ts";
-import type { Graph, Value } from "../../src/graph/value.ts";
+import type { Graph, Node, Value } from "../../src/graph/value.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { elementwise } from "../../src/ops/elementwise.ts";
 import type { ElementwiseOperation } from "../../src/ops/elementwise.ts";
@@ -56,8 +56,8 @@ export function randomInputs(graph: Graph, sizes: Readonly<Record<string, number
 /** The float64 values of a graph's outputs. */
 export function truth(graph: Graph, inputs: Record<string, Float32Array | Uint32Array>, sizes: Record<string, number>): Map<string, ReferenceTensor> {
   const shapeOf = (name: string): number[] => {
-    const node = graph.nodes.find(({ label, kind }) => kind === "input" && label === name);
-    return (node?.outputs.value as Value).type.shape.map((dim) => (typeof dim === "number" ? dim : (sizes[dim.symbol] as number) * dim.times));
+    const node = graph.nodes.find(({ label, kind }) => kind === "input" && label === name) as Node;
+    return (node.outputs.value as Value).type.shape.map((dim) => (typeof dim === "number" ? dim : (sizes[dim.symbol] as number) * dim.times));
   };
   const sources = (name: string): ReferenceTensor => {
     const data = inputs[name] as Float32Array | Uint32Array;

@@ -110,7 +110,7 @@ describe("running", () => {
     ["a negative id", "BAD_INPUT", /ids\[0\]\[0\] is -1/, { ids: [[-1]] }, {}],
     ["a fractional id", "BAD_INPUT", /ids\[0\]\[0\] is 1\.5/, { ids: [[1.5]] }, {}],
     ["an empty sequence", "BAD_INPUT", /ids\[1\] is empty/, { ids: [[1], []] }, {}],
-    ["a sequence over the position table", "BAD_INPUT", /ids\[0\] has 41 tokens; .* holds 40/, { ids: [new Array(41).fill(1)] }, {}],
+    ["a sequence over the position table", "BAD_INPUT", /ids\[0\] has 41 tokens; .* holds 40/, { ids: [Array.from({ length: 41 }, () => 1)] }, {}],
     ["types of another length", "BAD_INPUT", /types\[0\] has 1 tokens/, { ids: [[1, 2]], types: [[0]] }, {}],
     ["a type out of range", "BAD_INPUT", /types\[0\]\[1\] is 2/, { ids: [[1, 2]], types: [[0, 2]] }, {}],
     ["two kinds of input", "BAD_INPUT", /exactly one of/, { ids: [[1]], texts: ["a"] }, {}],
@@ -212,7 +212,7 @@ describe("life cycle", () => {
     model.setRouting(coda({ reduction: [2, 3], attention: "k-to-all" }));
     await model.run({ ids: [[1, 2, 3, 4]] });
     const before = { ...gpu.counters, ...gpu.memory };
-    for (const lengths of [[4], [1, 1, 1], [40], [7, 13, 21]]) await model.run({ ids: lengths.map((n) => new Array<number>(n).fill(1)) });
+    for (const lengths of [[4], [1, 1, 1], [40], [7, 13, 21]]) await model.run({ ids: lengths.map((n) => Array.from({ length: n }, () => 1)) });
     model.setActive(null);
     model.setActive("a");
     await model.addAdapter("b", { config: { reduction_factor: 8, non_linearity: "gelu" } });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { loadFolder } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
-import type { RunInput, RunOutput } from "../../src/model/types.ts";
+import type { LayerRouting, RunInput, RunOutput } from "../../src/model/types.ts";
 import { normal } from "../../src/random.ts";
 import { activate } from "../../src/reference/activation.ts";
 import { coda } from "../../src/routing/coda.ts";
@@ -169,9 +169,9 @@ describe.each(["albert", "gpt2", "kwt"])("CoDA on a tiny %s", (family) => {
       const rows = Array.from({ length: to - from }, (_, r) => Array.from(input.slice((from + r) * shape.width, (from + r + 1) * shape.width)));
       const options = { reduction, all: attention === "k-to-all", epsilon, iterations: 20, start: 4, decay: 0.7 };
       const expected = codaLayer(plain, rows, light, router, options);
-      const layer = out.routing?.[0];
-      expect(Array.from(layer?.selected ?? []).filter((row) => row >= from && row < to)).toEqual(expected.selected.map((row) => row + from));
-      expect(relativeError((layer?.weights as Float32Array).slice(from, to), expected.weights)).toBeLessThan(2e-4);
+      const layer = out.routing?.[0] as LayerRouting;
+      expect(Array.from(layer.selected).filter((row) => row >= from && row < to)).toEqual(expected.selected.map((row) => row + from));
+      expect(relativeError(layer.weights.slice(from, to), expected.weights)).toBeLessThan(2e-4);
       expect(relativeError(output.slice(from * shape.width, to * shape.width), expected.y.flat())).toBeLessThan(2e-4);
     }
   });

@@ -70,7 +70,10 @@ describe("variants of matmul", () => {
 });
 
 describe("shapes of matmul", () => {
-  const infer = (inputs: Record<string, TensorType>, attributes: MatmulAttributes = {}) => () => matmul.infer(inputs, attributes);
+  const infer =
+    (inputs: Record<string, TensorType>, attributes: MatmulAttributes = {}) =>
+    () =>
+      matmul.infer(inputs, attributes);
 
   test("errors name the axis and both values", () => {
     const [x, w] = [f32(rows, 8), f32(6, 8)];

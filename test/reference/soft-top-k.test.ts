@@ -44,7 +44,7 @@ const segment = fc
   );
 const epsilon = fc.double({ min: 0.01, max: 10, noNaN: true });
 
-function problem(mode: SoftTopKProblem["mode"], value: number): SoftTopKProblem {
+function problemOf(mode: SoftTopKProblem["mode"], value: number): SoftTopKProblem {
   return { mode, epsilon: value, iterations: 20, epsilonStart: 4, epsilonDecay: 0.7 };
 }
 
@@ -52,7 +52,7 @@ describe("properties", () => {
   test("exact weights sum to k and lie in [0, 1]", () => {
     fc.assert(
       fc.property(segment, epsilon, ({ values, k }, value) => {
-        const weights = softTopKSegment(values, k, problem("exact", value));
+        const weights = softTopKSegment(values, k, problemOf("exact", value));
         // Exponents reach 2e4 / 0.01: float64 leaves them ten digits.
         expect(Math.abs(weights.reduce((total, weight) => total + weight, 0) - k)).toBeLessThanOrEqual(
           1e-8 * Math.max(k, 1),
@@ -67,7 +67,7 @@ describe("properties", () => {
     fc.assert(
       fc.property(segment, epsilon, ({ values, k }, value) => {
         const sorted = values.slice().sort();
-        const weights = softTopKSegment(sorted, k, problem(mode, value));
+        const weights = softTopKSegment(sorted, k, problemOf(mode, value));
         for (let i = 1; i < weights.length; i += 1)
           expect(weights[i] as number).toBeGreaterThanOrEqual(weights[i - 1] as number);
       }),
@@ -78,8 +78,8 @@ describe("properties", () => {
   test.each(["paper", "exact"] as const)("%s weights move with their scores", (mode) => {
     fc.assert(
       fc.property(segment, epsilon, ({ values, k }, value) => {
-        const forwards = softTopKSegment(values, k, problem(mode, value));
-        const backwards = softTopKSegment(values.slice().reverse(), k, problem(mode, value)).reverse();
+        const forwards = softTopKSegment(values, k, problemOf(mode, value));
+        const backwards = softTopKSegment(values.slice().reverse(), k, problemOf(mode, value)).reverse();
         forwards.forEach((weight, i) => expect(Math.abs(weight - (backwards[i] as number))).toBeLessThanOrEqual(1e-8));
       }),
       { numRuns: 200 },
@@ -87,7 +87,7 @@ describe("properties", () => {
   });
 
   test("k = 1 is a softmax", () => {
-    const weights = softTopKSegment(scores, 1, problem("exact", 0.5));
+    const weights = softTopKSegment(scores, 1, problemOf("exact", 0.5));
     const terms = scores.map((score) => Math.exp(score / 0.5));
     const total = terms.reduce((sum, term) => sum + term, 0);
     terms.forEach((term, i) => expect(Math.abs(term / total - (weights[i] as number))).toBeLessThan(1e-12));

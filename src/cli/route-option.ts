@@ -1,0 +1,84 @@
+/** @file `--route r=3,attention=k-to-all,…`: routing options as one word of a command line. */
+
+import { coda } from "../routing/coda.ts";
+import type { CodaOptions, CodaPolicy } from "../routing/coda.ts";
+import type { Json } from "../routing/trace.ts";
+import { EngineError } from "../errors.ts";
+
+/** Fields by the names that `--route` takes. `r` is short for `reduction`. */
+const fields: Readonly<Record<string, keyof CodaOptions>> = {
+  r: "reduction",
+  reduction: "reduction",
+  attention: "attention",
+  softTopK: "softTopK",
+  epsilon: "epsilon",
+  iterations: "iterations",
+  epsilonStart: "epsilonStart",
+  epsilonDecay: "epsilonDecay",
+  lambda: "lambda",
+  adapter: "adapter",
+  seed: "seed",
+};
+
+const words: ReadonlySet<keyof CodaOptions> = new Set(["attention", "softTopK", "adapter"]);
+
+const EXAMPLE = "write, for example, --route r=3,attention=k-to-all";
+
+function refuse(message: string): never {
+  throw new EngineError("BAD_CONFIG", message, { where: "--route", fix: EXAMPLE });
+}
+
+function numberOf(name: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value)) return value;
+  return refuse(`--route: ${name} is ${JSON.stringify(text)}, expected a number`);
+}
+
+function reductionOf(text: string): CodaOptions["reduction"] {
+  const one = (part: string): number | null => (part === "null" || part === "dense" ? null : numberOf("r", part));
+  const parts = text.split("/").map(one);
+  const [only] = parts;
+  return parts.length === 1 && typeof only === "number" ? only : parts;
+}
+
+/**
+ * Reads `--route`: fields separated by commas; `r` is one number for all layers or a list with `/`, in which `null`
+ * leaves a layer dense: `r=1/2/null/3`.
+ * @throws EngineError BAD_CONFIG or UNKNOWN_NAME
+ */
+export function parseRoute(text: string): CodaPolicy {
+  const options: Record<string, unknown> = {};
+  for (const part of text.split(",")) {
+    const cut = part.indexOf("=");
+    const name = part.slice(0, Math.max(cut, 0)).trim();
+    const value = part.slice(cut + 1).trim();
+    if (cut < 1 || value === "") refuse(`--route: ${JSON.stringify(part)} is not name=value`);
+    const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    if (field === undefined) {
+      const message = `--route does not know ${JSON.stringify(name)}; known: ${Object.keys(fields).join(", ")}`;
+      throw new EngineError("UNKNOWN_NAME", message, { where: "--route", fix: EXAMPLE });
+    }
+    if (field in options) refuse(`--route: ${field} stands there twice`);
+    options[field] = field === "reduction" ? reductionOf(value) : words.has(field) ? value : numberOf(name, value);
+  }
+  if (options.reduction === undefined) refuse("--route needs r, the reduction factor");
+  return coda(options as unknown as CodaOptions);
+}
+
+/** @returns the policy as a report and a result record it. */
+export function routeRecord(policy: CodaPolicy): { readonly [key: string]: Json } {
+  const { kind: _, weights, lambda, adapter, ...rest } = policy;
+  const { iterations, epsilonStart, epsilonDecay, softTopK, ...shared } = rest;
+  // The exact soft top-k has no iterations, so their settings would only mislead.
+  const scaling = softTopK === "paper" ? { iterations, epsilonStart, epsilonDecay } : {};
+  const given = { ...(lambda === null ? {} : { lambda }), ...(adapter === null ? {} : { adapter }) };
+  return { ...shared, softTopK, ...scaling, ...given, trained: weights !== null };
+}
+
+/** @returns the policy in a few words for people. */
+export function routeLine(policy: CodaPolicy): string {
+  const { reduction, attention, softTopK, epsilon, lambda, weights, seed } = policy;
+  const r = typeof reduction === "number" ? String(reduction) : reduction.map((factor) => factor ?? "dense").join("/");
+  const routers = weights === null ? `; routers are random (seed ${seed}), not trained` : "";
+  return `r ${r}, ${attention}, ${softTopK} soft top-k (epsilon ${epsilon})${lambda === null ? "" : `, lambda ${lambda}`}${routers}`;
+}

@@ -1,0 +1,194 @@
+/** @file The options of `run`, read and checked before anything is opened. */
+
+import type { AdapterChoice } from "../gpu/open.ts";
+import type { CodaPolicy } from "../routing/coda.ts";
+import { deviceChoices } from "./device.ts";
+import { checkTarget } from "./files.ts";
+import { listOf, oneOf, readOptions, usageError, wholeNumber } from "./options.ts";
+import { parseRoute } from "./route-option.ts";
+
+/** How to read the input file. */
+export interface InputOptions {
+  readonly path: string;
+  readonly column: string | undefined;
+  readonly limit: number | undefined;
+  readonly skipLong: boolean;
+  /** Table with the clips of a raw audio file. */
+  readonly clips: string | undefined;
+  /** Hertz of a raw audio file. */
+  readonly sampleRate: number | undefined;
+  readonly crop: "start" | "center" | undefined;
+}
+
+/** Where results go; absent ones are not written. */
+export interface TargetOptions {
+  /** "-" is stdout. */
+  readonly json: string | undefined;
+  readonly report: string | undefined;
+  readonly trace: string | undefined;
+}
+
+/** A checked command line of `run`. */
+export interface RunSettings {
+  readonly model: string;
+  readonly config: string | undefined;
+  readonly weights: string | undefined;
+  readonly tokenizer: string | undefined;
+  readonly precision: "f32" | "f16";
+  readonly device: AdapterChoice;
+  readonly input: InputOptions;
+  /** Most sequences of one batch. */
+  readonly batch: number | undefined;
+  readonly route: CodaPolicy | null;
+  readonly adapter: { readonly name: string; readonly preset: string } | null;
+  readonly outputs: readonly string[];
+  readonly capture: readonly string[];
+  readonly targets: TargetOptions;
+}
+
+/** What `run --help` prints. */
+export const RUN_HELP = `usage: adapters-webgpu run --model FOLDER --input FILE [options]
+
+Runs a checkpoint over a file of inputs, dense or routed, and prints a summary.
+
+model
+  --model FOLDER           a Hugging Face style folder: albert, bert, gpt2 or kwt
+  --config FILE            stands in for the folder's config.json
+  --weights FILE           the weights file inside the folder, where there are several
+  --tokenizer WHICH        smiles, wordpiece, or a folder that holds a tokenizer
+  --precision f32|f16      f16 stores matrices and tables in half precision (f32)
+  --device auto|hardware|software   where to run (auto)
+
+input (.gz is unpacked)
+  --input FILE             .txt, one text a line
+                           .csv or .tsv with --column
+                           .jsonl with {"text": "…"}, {"text": ["a", "b"]} or {"ids": […], "types": […]}
+                           .wav, a folder of .wav files, or raw 16-bit samples as .i16
+  --column NAME            the column of a table that holds the texts
+  --tsv FILE               clips of an .i16 file: columns offset_samples and samples, or one clip of
+                           the model's length a row
+  --sample-rate N          hertz of an .i16 file (the model's)
+  --crop start|center      what to keep of clips that are too long (they are refused)
+  --skip-long              leave out sequences over the position table (they are refused)
+  --limit N                only the first N sequences
+  --batch N                most sequences of one batch (as many as fit 1,024 tokens, 8,192 on hardware)
+
+adapters and routing
+  --adapter NAME=PRESET    a fresh adapter on every sequence; presets: coda
+  --route LIST             r=3,attention=k-to-all,softTopK=exact,epsilon=0.03,lambda=1,seed=0
+                           r: one reduction factor, or one per layer as r=1/2/null/3 (null: dense)
+                           attention: k-to-k (default) or k-to-all; softTopK: paper (default) or exact
+                           also: iterations, epsilonStart, epsilonDecay, adapter
+
+results
+  --json FILE              settings, device, timings, and per sequence: text, tokens, rows each layer
+                           selected; - is stdout
+  --outputs a,b            adds to the JSON: hidden (mean over the tokens), heads.default
+  --capture a,b            adds values by name to the JSON, such as layers.0.attention.output
+  --report FILE            the routing as one HTML page (needs --route)
+  --trace FILE             the routing as JSON (needs --route)
+
+example
+  adapters-webgpu run --model models/rxnmapper --input rxns.csv.gz --column rxn --limit 64 \\
+    --route r=3,attention=k-to-all --json out.json --report out.html
+`;
+
+const COMMAND = "run";
+
+function adapterOf(text: string | undefined): RunSettings["adapter"] {
+  if (text === undefined) return null;
+  const [, name, preset] = /^([^=]+)=([^=]+)$/.exec(text) ?? [];
+  if (name === undefined || preset === undefined) {
+    throw usageError(
+      COMMAND,
+      `--adapter is ${JSON.stringify(text)}, expected NAME=PRESET`,
+      "write, for example, --adapter task=coda",
+    );
+  }
+  return { name, preset };
+}
+
+function required(name: string, value: string | undefined): string {
+  if (value !== undefined && value !== "") return value;
+  throw usageError(COMMAND, `run needs --${name}`);
+}
+
+/** Results that need something else on the command line to mean anything. */
+async function checkTargets(
+  targets: TargetOptions,
+  settings: Pick<RunSettings, "route" | "outputs" | "capture">,
+): Promise<void> {
+  for (const name of ["report", "trace"] as const) {
+    if (targets[name] === undefined || settings.route !== null) continue;
+    throw usageError(COMMAND, `a ${name} needs --route: a dense run routes nothing`, "add, for example, --route r=3");
+  }
+  for (const name of ["outputs", "capture"] as const) {
+    if (settings[name].length === 0 || targets.json !== undefined) continue;
+    throw usageError(COMMAND, `--${name} needs --json: there is no other place for the numbers`, "add --json FILE");
+  }
+  const paths = [targets.json === "-" ? undefined : targets.json, targets.report, targets.trace].filter(
+    (path) => path !== undefined,
+  );
+  if (new Set(paths).size < paths.length)
+    throw usageError(COMMAND, "two results would go to the same file", "name different files");
+  await Promise.all(paths.map(checkTarget));
+}
+
+/**
+ * Reads the command line of `run`.
+ * @throws EngineError BAD_INPUT, BAD_CONFIG, UNKNOWN_NAME, NOT_FOUND
+ */
+export async function readRunSettings(args: readonly string[]): Promise<RunSettings> {
+  const { values, flags } = readOptions(args, {
+    command: COMMAND,
+    values: [
+      "model",
+      "config",
+      "weights",
+      "tokenizer",
+      "precision",
+      "device",
+      "input",
+      "column",
+      "tsv",
+      "sample-rate",
+      "crop",
+      "limit",
+      "batch",
+      "adapter",
+      "route",
+      "json",
+      "outputs",
+      "capture",
+      "report",
+      "trace",
+    ],
+    flags: ["skip-long"],
+  });
+  const crop = values.crop === undefined ? undefined : oneOf(COMMAND, "crop", values.crop, ["start", "center"]);
+  const settings: RunSettings = {
+    model: required("model", values.model),
+    config: values.config,
+    weights: values.weights,
+    tokenizer: values.tokenizer,
+    precision: oneOf(COMMAND, "precision", values.precision, ["f32", "f16"]),
+    device: oneOf(COMMAND, "device", values.device, deviceChoices),
+    input: {
+      path: required("input", values.input),
+      column: values.column,
+      limit: wholeNumber(COMMAND, "limit", values.limit),
+      skipLong: flags["skip-long"],
+      clips: values.tsv,
+      sampleRate: wholeNumber(COMMAND, "sample-rate", values["sample-rate"]),
+      crop,
+    },
+    batch: wholeNumber(COMMAND, "batch", values.batch),
+    route: values.route === undefined ? null : parseRoute(values.route),
+    adapter: adapterOf(values.adapter),
+    outputs: listOf(values.outputs),
+    capture: listOf(values.capture),
+    targets: { json: values.json, report: values.report, trace: values.trace },
+  };
+  await checkTargets(settings.targets, settings);
+  return settings;
+}

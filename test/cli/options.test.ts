@@ -1,0 +1,109 @@
+/** @file Options of the command line: what is read, and what is refused in one sentence. */
+
+import { describe, expect, test } from "vitest";
+import { EngineError } from "../../src/errors.ts";
+import { listOf, oneOf, readOptions, wholeNumber } from "../../src/cli/options.ts";
+import { parseRoute, routeLine, routeRecord } from "../../src/cli/route-option.ts";
+
+function failure(action: () => unknown): EngineError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof EngineError) return error;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+const names = {
+  command: "demo",
+  values: ["model", "json"],
+  flags: ["quick"],
+  positionals: { most: 1, what: "folder" },
+} as const;
+
+describe("readOptions", () => {
+  test("reads values, switches and arguments", () => {
+    const { values, flags, positionals } = readOptions(["--model", "a", "here", "--json=-", "--quick"], names);
+    expect(values).toEqual({ model: "a", json: "-" });
+    expect(flags).toEqual({ quick: true });
+    expect(positionals).toEqual(["here"]);
+    expect(readOptions([], names)).toEqual({
+      values: { model: undefined, json: undefined },
+      flags: { quick: false },
+      positionals: [],
+    });
+  });
+
+  test.each([
+    [["--colour"], /unknown option '--colour'/],
+    [["--model"], /--model/],
+    [["--quick=yes"], /--quick/],
+    [["--model", "a", "--model", "b"], /--model stands there twice/],
+    [["here", "there"], /"there" is one folder too many/],
+  ])("refuses %j", (args, message) => {
+    const error = failure(() => readOptions(args, names));
+    expect(error.code).toBe("BAD_INPUT");
+    expect(error.message).toMatch(message);
+    expect(error.message).not.toMatch(/\n|\. /);
+    expect(error.fix).toContain("demo --help");
+  });
+});
+
+test.each(["0", "-1", "1.5", "x", "", "1e3", "99999999999999999999"])("wholeNumber refuses %j", (text) => {
+  expect(failure(() => wholeNumber("demo", "limit", text)).message).toContain("--limit");
+});
+
+test("words and lists", () => {
+  expect(wholeNumber("demo", "limit", "64")).toBe(64);
+  expect(oneOf("demo", "precision", undefined, ["f32", "f16"])).toBe("f32");
+  expect(failure(() => oneOf("demo", "precision", "f64", ["f32", "f16"])).message).toContain("f32, f16");
+  expect(listOf(" a, b,,")).toEqual(["a", "b"]);
+});
+
+describe("--route", () => {
+  test("reads every field", () => {
+    const policy = parseRoute("r=3,attention=k-to-all,softTopK=exact,epsilon=0.05,lambda=1,seed=7,adapter=task");
+    expect(policy).toMatchObject({
+      reduction: 3,
+      attention: "k-to-all",
+      softTopK: "exact",
+      epsilon: 0.05,
+      lambda: 1,
+      seed: 7,
+      adapter: "task",
+    });
+    expect(routeRecord(policy)).toMatchObject({
+      reduction: 3,
+      softTopK: "exact",
+      lambda: 1,
+      adapter: "task",
+      trained: false,
+    });
+    expect(routeRecord(policy)).not.toHaveProperty("iterations");
+    expect(routeLine(policy)).toContain("routers are random (seed 7)");
+  });
+
+  test("reads one factor per layer, and null for dense", () => {
+    expect(parseRoute("r=1/2/null/3").reduction).toEqual([1, 2, null, 3]);
+    expect(parseRoute("r=null").reduction).toEqual([null]);
+  });
+
+  test.each([
+    ["r", "BAD_CONFIG"],
+    ["", "BAD_CONFIG"],
+    ["attention=k-to-all", "BAD_CONFIG"],
+    ["r=0.5", "BAD_CONFIG"],
+    ["r=", "BAD_CONFIG"],
+    ["r=a", "BAD_CONFIG"],
+    ["r=2/", "BAD_CONFIG"],
+    ["r=2,r=3", "BAD_CONFIG"],
+    ["r=2,reduction=3", "BAD_CONFIG"],
+    ["r=2,attention=all", "BAD_CONFIG"],
+    ["r=2,epsilon=0", "BAD_CONFIG"],
+    ["r=2,speed=9", "UNKNOWN_NAME"],
+    ["r=2,toString=9", "UNKNOWN_NAME"],
+  ])("refuses %j", (text, code) => {
+    expect(failure(() => parseRoute(text)).code).toBe(code);
+  });
+});
