@@ -69,7 +69,8 @@ function importsOf(file: string): Import[] {
     add(specifier as string, type !== undefined);
   }
   for (const [, specifier] of text.matchAll(/^import "([^"]+)";/gm)) add(specifier as string, false);
-  for (const [, type, specifier] of text.matchAll(/(typeof )?\bimport\("([^"]+)"\)/g)) add(specifier as string, type !== undefined);
+  for (const [, type, specifier] of text.matchAll(/(typeof )?\bimport\("([^"]+)"\)/g))
+    add(specifier as string, type !== undefined);
   return found;
 }
 
@@ -110,14 +111,17 @@ describe("rooms", () => {
 
   test("imports name files that are there, with their ending", () => {
     const lost = [...graph].flatMap(([file, imports]) =>
-      imports.filter(({ target }) => target.startsWith("src/") && !graph.has(target)).map(({ target }) => `${file}: ${target}`),
+      imports
+        .filter(({ target }) => target.startsWith("src/") && !graph.has(target))
+        .map(({ target }) => `${file}: ${target}`),
     );
     expect(lost).toEqual([]);
   });
 
   test("no file imports itself, in however many steps", () => {
     // Types alone may refer to one another within a room: that orders nothing at run time.
-    const atRunTime = (imports: readonly Import[]): string[] => imports.filter(({ typeOnly }) => !typeOnly).map(({ target }) => target);
+    const atRunTime = (imports: readonly Import[]): string[] =>
+      imports.filter(({ typeOnly }) => !typeOnly).map(({ target }) => target);
     expect(findCycle(new Map([...graph].map(([file, imports]) => [file, atRunTime(imports)])))).toEqual([]);
   });
 
@@ -165,7 +169,10 @@ describe("the reading of imports", () => {
     expect(here).toContain("node:fs");
     expect(here).toContain("src/cases/index.ts");
     expect(importsOf("src/common.ts").find(({ target }) => target === "src/formats/folder.ts")?.typeOnly).toBe(false);
-    expect(importsOf("src/inputs/huggingface.ts")).toContainEqual({ target: "@huggingface/tokenizers", typeOnly: false });
+    expect(importsOf("src/inputs/huggingface.ts")).toContainEqual({
+      target: "@huggingface/tokenizers",
+      typeOnly: false,
+    });
   });
 
   test("a cycle is found", () => {
@@ -189,7 +196,9 @@ describe("files", () => {
   });
 
   test("say first what they are for", () => {
-    const silent = all.filter((file) => !/^(#!.*\n)?(\/\*\*\s[\s*]*@file |\/\/ \S)/.test(readFileSync(join(root, file), "utf8")));
+    const silent = all.filter(
+      (file) => !/^(#!.*\n)?(\/\*\*\s[\s*]*@file |\/\/ \S)/.test(readFileSync(join(root, file), "utf8")),
+    );
     expect(silent).toEqual([]);
   });
 
@@ -208,7 +217,11 @@ describe("an operation keeps one stem", () => {
   });
 
   test.each(stems)("%s", (stem) => {
-    const files = [`kernels/${stem}.wgsl`, ...["ops", "reference", "cases"].map((room) => `src/${room}/${stem}.ts`), `test/ops/${stem}.test.ts`];
+    const files = [
+      `kernels/${stem}.wgsl`,
+      ...["ops", "reference", "cases"].map((room) => `src/${room}/${stem}.ts`),
+      `test/ops/${stem}.test.ts`,
+    ];
     expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([]);
   });
 

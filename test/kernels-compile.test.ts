@@ -7,8 +7,8 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CaseTable } from "../src/cases/case.ts";
 import { caseTables } from "../src/cases/index.ts";
-import { caseGraph } from "../src/graph/evaluate.ts";
-import type { CaseGraph } from "../src/graph/evaluate.ts";
+import { caseGraph } from "../src/cases/evaluate.ts";
+import type { CaseGraph } from "../src/cases/evaluate.ts";
 import { callOf, schedule, sizeLookup } from "../src/graph/schedule.ts";
 import { createGpu } from "../src/gpu/gpu.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
@@ -32,7 +32,13 @@ const portable: DeviceTraits = {
   maxStorageBuffers: 8,
 };
 
-const rich = { subgroups: true, shaderF16: true, maxWorkgroupInvocations: 1024, maxWorkgroupStorageBytes: 49152, maxStorageBuffers: 16 };
+const rich = {
+  subgroups: true,
+  shaderF16: true,
+  maxWorkgroupInvocations: 1024,
+  maxWorkgroupStorageBytes: 49152,
+  maxStorageBuffers: 16,
+};
 
 /** Devices that variants are chosen for: subgroups of every size there is, software and hardware, much and little. */
 const devices: Readonly<Record<string, DeviceTraits>> = {
@@ -79,12 +85,16 @@ async function expectCompiled(gpu: Gpu, specimens: readonly Specimen[]): Promise
   expect(faults.join("\n\n")).toBe("");
 }
 
-/** All launches of all variants that the op of a case offers a device. */
+/** All launches of all variants that the op of a case offers a device; none where the case asks for what the device lacks. */
 function specimensOf(stem: string, name: string, { graph, sizes }: CaseGraph, traits: DeviceTraits): Specimen[] {
   const node = graph.nodes.find(({ kind }) => kind === "op");
   if (node === undefined) throw new Error(`case ${stem} ${name} is not an op`);
-  const variants = opsByStem[stem]?.variants(callOf(node), traits, sizeLookup(sizes)) ?? [];
-  expect(variants.length, `variants of ${stem} for ${name}`).toBeGreaterThan(0);
+  const op = opsByStem[stem] as Op;
+  const call = callOf(node);
+  const variants = op.variants(call, traits, sizeLookup(sizes));
+  expect(variants.length > 0, `whether ${stem} has a variant for ${name}`).toBe(
+    (op.lacking?.(call, traits) ?? null) === null,
+  );
   return variants.flatMap((variant) =>
     schedule(graph, traits, sizes, () => variant)
       .flatMap(({ launches }) => launches)
@@ -118,7 +128,10 @@ describe("for every case, device and variant", () => {
     await expectCompiled(full, specimens);
     const used = new Set(specimens.map(({ source }) => source.label));
     const own = Object.keys(kernels).filter((name) => name === table.stem || name.startsWith(`${table.stem}.`));
-    expect(own.filter((name) => !used.has(name)), "kernels that no case reaches").toEqual([]);
+    expect(
+      own.filter((name) => !used.has(name)),
+      "kernels that no case reaches",
+    ).toEqual([]);
     for (const [name, text] of Object.entries(libs)) {
       if (specimens.some(({ source }) => source.code.includes(text))) usedLibraries.add(name);
     }
@@ -141,7 +154,9 @@ describe("the null device", () => {
     const source = (text: string): KernelSource => ({ label: "probe", code: text, bindings: [], uniform: [] });
     await plain.pipeline(source(code(4096)));
     await expect(plain.pipeline(source(code(4097)))).rejects.toMatchObject({ name: "EngineError" });
-    await expect(plain.pipeline(source(code(4096).replace("(256)", "(257)")))).rejects.toMatchObject({ name: "EngineError" });
+    await expect(plain.pipeline(source(code(4096).replace("(256)", "(257)")))).rejects.toMatchObject({
+      name: "EngineError",
+    });
     await expect(plain.pipeline(source(`enable f16; ${code(256)}`))).rejects.toMatchObject({ name: "EngineError" });
     await expect(full.pipeline(source("fn main() {"))).rejects.toMatchObject({ code: "COMPILE" });
   });

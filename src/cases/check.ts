@@ -1,6 +1,6 @@
 /** @file Comparing one case on a device with its float64 reference, and saying where it went wrong. */
 
-import { evaluateCase } from "../graph/evaluate.ts";
+import { evaluateCase } from "./evaluate.ts";
 import type { Reference } from "../graph/interpret.ts";
 import { roundF16 } from "../half.ts";
 import type { Gpu } from "../gpu/gpu.ts";

@@ -72,7 +72,9 @@ function errorCell({ verified }: ReportRow): string {
 }
 
 function goalCell({ reaches = [] }: ReportRow): string {
-  return reaches.map(({ measure, value, ok }) => `${measure}: ${formatNumber(value)} ${ok ? "reached" : "MISSED"}`).join("; ");
+  return reaches
+    .map(({ measure, value, ok }) => `${measure}: ${formatNumber(value)} ${ok ? "reached" : "MISSED"}`)
+    .join("; ");
 }
 
 /** @returns device, driver, clock in one line. */

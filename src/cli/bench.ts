@@ -16,10 +16,21 @@ import { oneOf, readOptions, usageError, wholeNumber } from "./options.ts";
 import { startProgress } from "./progress.ts";
 
 function listSuites(): string {
-  const width = Math.max(...suites.map(({ name }) => name.length), ...Object.keys(plannedSuites).map(({ length }) => length));
+  const width = Math.max(
+    ...suites.map(({ name }) => name.length),
+    ...Object.keys(plannedSuites).map(({ length }) => length),
+  );
   const lines = suites.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
   const later = Object.entries(plannedSuites).map(([name, when]) => `  ${name.padEnd(width)}  ${when}`);
-  return ["suites:", ...lines, `  ${"all".padEnd(width)}  these one after the other`, "", "planned:", ...later, ""].join("\n");
+  return [
+    "suites:",
+    ...lines,
+    `  ${"all".padEnd(width)}  these one after the other`,
+    "",
+    "planned:",
+    ...later,
+    "",
+  ].join("\n");
 }
 
 const HELP = `usage: adapters-webgpu bench [suite] [options]
@@ -43,15 +54,23 @@ function chooseSuites(name: string | undefined, json: boolean): readonly Suite[]
   if (found.length > 0) return found;
   const when = name !== undefined && Object.hasOwn(plannedSuites, name) ? plannedSuites[name] : undefined;
   if (when !== undefined) {
-    throw new EngineError("NOT_IMPLEMENTED", `the suite ${name} ${when}`, { where: "bench", fix: "see: adapters-webgpu bench" });
+    throw new EngineError("NOT_IMPLEMENTED", `the suite ${name} ${when}`, {
+      where: "bench",
+      fix: "see: adapters-webgpu bench",
+    });
   }
-  throw usageError("bench", `there is no suite ${JSON.stringify(name)}; known: ${suites.map((suite) => suite.name).join(", ")}`, "see: adapters-webgpu bench");
+  throw usageError(
+    "bench",
+    `there is no suite ${JSON.stringify(name)}; known: ${suites.map((suite) => suite.name).join(", ")}`,
+    "see: adapters-webgpu bench",
+  );
 }
 
 /** Progress of a bench on stderr, in hundredths: suites count their steps differently. */
 export function benchContext(io: Io, label: string): { readonly context: BenchContext; readonly finish: () => void } {
   const display = startProgress(io, label, 100, "parts");
-  const progress: BenchContext["progress"] = (done, total, doing) => display.update(Math.round((100 * done) / Math.max(total, 1)), doing);
+  const progress: BenchContext["progress"] = (done, total, doing) =>
+    display.update(Math.round((100 * done) / Math.max(total, 1)), doing);
   return { context: { progress, signal: io.signal }, finish: () => display.finish() };
 }
 
@@ -64,7 +83,9 @@ async function runSuite(gpu: Gpu, suite: Suite, options: SuiteOptions, io: Io): 
   }
 }
 
-function readBenchOptions(args: readonly string[]): ReturnType<typeof readOptions<"json" | "rounds" | "model" | "adapter", "full">> {
+function readBenchOptions(
+  args: readonly string[],
+): ReturnType<typeof readOptions<"json" | "rounds" | "model" | "adapter", "full">> {
   return readOptions(args, {
     command: "bench",
     values: ["json", "rounds", "model", "adapter"],
@@ -92,7 +113,11 @@ export const benchCommand: Command = {
     const gpu = await openDevice(choice, io);
     try {
       const model = values.model === undefined ? undefined : await loadModel(gpu, values.model);
-      const options = { full: flags.full, ...(rounds === undefined ? {} : { rounds }), ...(model === undefined ? {} : { model }) };
+      const options = {
+        full: flags.full,
+        ...(rounds === undefined ? {} : { rounds }),
+        ...(model === undefined ? {} : { model }),
+      };
       const results: Record<string, SuiteResult> = {};
       for (const suite of chosen) {
         results[suite.name] = await runSuite(gpu, suite, options, io);
@@ -120,6 +145,8 @@ function suiteText(gpu: Gpu, name: string, result: SuiteResult): string {
     "",
     ...result.notes,
   ];
-  const failed = missed(result.rows).map(({ row, reach }) => `MISSED ${row}: ${reach.measure}, found ${reach.value.toPrecision(3)}`);
+  const failed = missed(result.rows).map(
+    ({ row, reach }) => `MISSED ${row}: ${reach.measure}, found ${reach.value.toPrecision(3)}`,
+  );
   return [...lines, ...failed, ""].join("\n");
 }

@@ -6,7 +6,7 @@ import type { OpCase } from "../cases/case.ts";
 import { caseTables } from "../cases/index.ts";
 import { EngineError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { caseGraph } from "../graph/evaluate.ts";
+import { caseGraph } from "../cases/evaluate.ts";
 import type { Reference } from "../graph/interpret.ts";
 import { callOf, sizeLookup } from "../graph/schedule.ts";
 import { opsByStem } from "../ops/index.ts";

@@ -49,11 +49,15 @@ export const startCommand: Command = {
       else {
         const { warmup, rounds } = result.settings;
         say(`device: ${formatDevice(report)}`);
-        say(`verified against float64, then ${String(warmup)} warm-up and ${String(rounds)} interleaved rounds; median, p10–p90\n`);
+        say(
+          `verified against float64, then ${String(warmup)} warm-up and ${String(rounds)} interleaved rounds; median, p10–p90\n`,
+        );
         say(`${formatRows(report.rows)}\n`);
         say(COLUMNS);
         if (report.software) say(ABOUT_SOFTWARE);
-        say(`${verificationHeld(report.rows) ? "all right" : "WRONG RESULTS"}, ${formatTime(performance.now() - start)} in all`);
+        say(
+          `${verificationHeld(report.rows) ? "all right" : "WRONG RESULTS"}, ${formatTime(performance.now() - start)} in all`,
+        );
       }
       return verificationHeld(report.rows) ? 0 : 1;
     } finally {
@@ -62,7 +66,10 @@ export const startCommand: Command = {
   },
 };
 
-async function mainJob(gpu: Parameters<typeof runMainJob>[0], io: Parameters<typeof benchContext>[0]): Promise<SuiteResult> {
+async function mainJob(
+  gpu: Parameters<typeof runMainJob>[0],
+  io: Parameters<typeof benchContext>[0],
+): Promise<SuiteResult> {
   const { context, finish } = benchContext(io, "start");
   try {
     return await runMainJob(gpu, {}, context);

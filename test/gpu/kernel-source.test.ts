@@ -118,8 +118,13 @@ describe("the kernels of this repository", () => {
   test.each(Object.keys(kernels))("%s states its parameters, bindings and libraries", (stem) => {
     const text = kernels[stem] as string;
     expect(replaceConstants(stem, text, {})).toBe(text);
-    const block = text.slice(text.indexOf("// --- parameters"), text.indexOf("// --- end parameters")).split("\n").slice(1, -1);
-    const strange = block.filter((line) => !/^(\s*\/\/.*|const [A-Z0-9_]+: (u32|i32|f32|bool) = [^;]+;( \/\/.*)?)?$/.test(line));
+    const block = text
+      .slice(text.indexOf("// --- parameters"), text.indexOf("// --- end parameters"))
+      .split("\n")
+      .slice(1, -1);
+    const strange = block.filter(
+      (line) => !/^(\s*\/\/.*|const [A-Z0-9_]+: (u32|i32|f32|bool) = [^;]+;( \/\/.*)?)?$/.test(line),
+    );
     expect(strange).toEqual([]);
     // Reads come first, then writes, the uniform last; numbers are dense.
     const bindings = bindingsOf(text);

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import type { CaseTable } from "../../src/cases/case.ts";
 import { checkCase } from "../../src/cases/check.ts";
 import type { Reference } from "../../src/graph/interpret.ts";
-import { caseGraph } from "../../src/graph/evaluate.ts";
+import { caseGraph } from "../../src/cases/evaluate.ts";
 import { callOf, sizeLookup } from "../../src/graph/schedule.ts";
 import type { Op, OpCall } from "../../src/ops/op.ts";
 import { sharedGpu } from "../gpu-fixture.ts";

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { compare } from "../../src/cases/check.ts";
 import type { CaseTensor } from "../../src/cases/case.ts";
-import { evaluateCase } from "../../src/graph/evaluate.ts";
+import { evaluateCase } from "../../src/cases/evaluate.ts";
 import { activation } from "../../src/ops/activation.ts";
 import { elementwise } from "../../src/ops/elementwise.ts";
 import { layerNorm } from "../../src/ops/layer-norm.ts";

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import type { CaseTensor } from "../../src/cases/case.ts";
 import { compare } from "../../src/cases/check.ts";
 import { segmentTable } from "../../src/cases/segment-tables.ts";
-import { evaluateCase } from "../../src/graph/evaluate.ts";
+import { evaluateCase } from "../../src/cases/evaluate.ts";
 import { attentionProbabilities } from "../../src/ops/attention-probabilities.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { sharedGpu } from "../gpu-fixture.ts";

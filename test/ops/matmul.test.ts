@@ -5,7 +5,8 @@ import { distinctRows, matrix } from "../../src/cases/case-tensors.ts";
 import { normal } from "../../src/cases/case.ts";
 import type { OpCase } from "../../src/cases/case.ts";
 import { matmulCases } from "../../src/cases/matmul.ts";
-import { evaluateCase } from "../../src/graph/evaluate.ts";
+import { caseGraph, evaluateCase } from "../../src/cases/evaluate.ts";
+import { schedule } from "../../src/graph/schedule.ts";
 import type { DeviceTraits } from "../../src/gpu/traits.ts";
 import { matmul } from "../../src/ops/matmul.ts";
 import type { MatmulAttributes } from "../../src/ops/matmul.ts";
@@ -51,6 +52,38 @@ describe("variants of matmul", () => {
     expect(first({ ...hardware, maxWorkgroupInvocations: 128 }, 128, 768, 768)).toBe("register");
   });
 
+  test("computes in f16 where the graph asks for it, and then in nothing else", () => {
+    const inputs = { x: f32(rows, 64), w: f32(96, 64) };
+    const call = (attributes: MatmulAttributes): OpCall<MatmulAttributes> => ({
+      inputs,
+      outputs: matmul.infer(inputs, attributes),
+      attributes,
+    });
+    const able = { ...software, shaderF16: true };
+    expect(matmul.variants(call({}), able, () => 64)).not.toContain("f16");
+    expect(matmul.variants(call({ compute: "f32" }), able, () => 64)).not.toContain("f16");
+    expect(matmul.variants(call({ compute: "f16" }), able, () => 64)).toEqual(["f16"]);
+    expect(matmul.variants(call({ compute: "f16" }), software, () => 64)).toEqual([]);
+    expect(matmul.variants(call({ compute: "f16" }), { ...able, maxWorkgroupInvocations: 128 }, () => 64)).toEqual([]);
+  });
+
+  test("on a device that cannot compute in f16 a plan says so, and what to do", () => {
+    const opCase: OpCase = {
+      name: "half",
+      attributes: { compute: "f16" },
+      inputs: () => ({ x: matrix(normal(1, 32), 8), w: { shape: [3, 8], data: normal(2, 24) } }),
+      tolerance: 0,
+    };
+    const { graph, sizes } = caseGraph(matmul, opCase);
+    expect(() => schedule(graph, software, sizes)).toThrow(
+      expect.objectContaining({
+        code: "LIMIT",
+        message: 'matmul: compute: "f16" needs the feature shader-f16',
+        fix: expect.stringContaining('leave out compute: "f16"'),
+      }),
+    );
+  });
+
   test.each([0, 1, 2])("a row has the same bits in every place of every tile (%i)", async (seed) => {
     const gpu = await sharedGpu();
     const [count, columns, inner] = [131, 37, 72];
@@ -59,10 +92,12 @@ describe("variants of matmul", () => {
     const order = distinctRows(seed, 77, count, "selected");
     const straight: OpCase = { name: "straight", attributes: {}, inputs: () => ({ x, w }), tolerance: 0 };
     const shuffled: OpCase = { ...straight, inputs: () => ({ x, w, gather: order }) };
-    for (const variant of ["subgroup", "register", "tiled", "skinny", "naive"]) {
+    for (const variant of ["subgroup", "register", "tiled", "skinny", "naive", "f16"]) {
       if (variant === "subgroup" && !gpu.traits.subgroups) continue;
-      const whole = (await evaluateCase(gpu, matmul, straight, variant)).y?.data as Float32Array;
-      const some = (await evaluateCase(gpu, matmul, shuffled, variant)).y?.data as Float32Array;
+      if (variant === "f16" && !gpu.traits.shaderF16) continue;
+      const attributes = variant === "f16" ? { compute: "f16" } : {};
+      const whole = (await evaluateCase(gpu, matmul, { ...straight, attributes }, variant)).y?.data as Float32Array;
+      const some = (await evaluateCase(gpu, matmul, { ...shuffled, attributes }, variant)).y?.data as Float32Array;
       const expected = Array.from(order.data, (row) => [...whole.subarray(row * columns, (row + 1) * columns)]).flat();
       expect([...some], variant).toEqual(expected);
     }
@@ -83,6 +118,9 @@ describe("shapes of matmul", () => {
     expect(infer({ x, w, weight: f32(4) })).toThrow("without scatter does not take weight");
     expect(infer({ x, w, scatter: u32(rows), base: f32(4, 5) })).toThrow("base axis 1 is 5, expected 6");
     expect(infer({ x, w }, { firstRow: 4, rowCount: 3 })).toThrow("rows 4 to 7 are asked for, w axis 0 is 6");
+    const odd = { x: f32(rows, 7), w: f32(6, 7) };
+    expect(infer(odd, { compute: "f16" })).toThrow("a multiple of 4, x axis 1 is 7");
+    expect(infer({ x, w }, { compute: "f64" as "f16" })).toThrow("matmul cannot compute in f64");
   });
 
   test("a slice of w gives its columns, a scatter the rows of its base", () => {

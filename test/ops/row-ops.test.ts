@@ -5,7 +5,7 @@ import type { CaseTensor } from "../../src/cases/case.ts";
 import { normal } from "../../src/cases/case.ts";
 import { matrix, vector } from "../../src/cases/case-tensors.ts";
 import { EngineError } from "../../src/errors.ts";
-import { evaluateCase } from "../../src/graph/evaluate.ts";
+import { evaluateCase } from "../../src/cases/evaluate.ts";
 import { activation, activationCode } from "../../src/ops/activation.ts";
 import { elementwise } from "../../src/ops/elementwise.ts";
 import { fill } from "../../src/ops/fill.ts";

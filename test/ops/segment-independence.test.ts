@@ -5,7 +5,7 @@ import { matrix } from "../../src/cases/case-tensors.ts";
 import { normal } from "../../src/cases/case.ts";
 import type { CaseTensor } from "../../src/cases/case.ts";
 import { segmentTable } from "../../src/cases/segment-tables.ts";
-import { evaluateCase } from "../../src/graph/evaluate.ts";
+import { evaluateCase } from "../../src/cases/evaluate.ts";
 import { adapter, adapterStride } from "../../src/ops/adapter.ts";
 import { attention } from "../../src/ops/attention.ts";
 import type { Attributes, Op } from "../../src/ops/op.ts";

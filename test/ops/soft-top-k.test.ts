@@ -7,7 +7,7 @@ import { selectionInputs } from "../../src/cases/selection.ts";
 import type { ScoredSegment } from "../../src/cases/selection.ts";
 import { softTopKCases } from "../../src/cases/soft-top-k.ts";
 import { EngineError } from "../../src/errors.ts";
-import { evaluateCase } from "../../src/graph/evaluate.ts";
+import { evaluateCase } from "../../src/cases/evaluate.ts";
 import { softTopK } from "../../src/ops/soft-top-k.ts";
 import type { SoftTopKAttributes } from "../../src/ops/soft-top-k.ts";
 import { softTopK as reference } from "../../src/reference/soft-top-k.ts";

@@ -47,7 +47,11 @@ describe("the tarball", () => {
   test("passes Are the types wrong?", () => {
     const words = [packed.tarball, "--profile", "esm-only", "--no-definitely-typed", "--no-emoji", "--no-color"];
     // Raw WGSL files have no types to be wrong.
-    run(packed.folder, tool("@arethetypeswrong/cli/dist/index.js"), [...words, "--exclude-entrypoints", "./kernels/*.wgsl"]);
+    run(packed.folder, tool("@arethetypeswrong/cli/dist/index.js"), [
+      ...words,
+      "--exclude-entrypoints",
+      "./kernels/*.wgsl",
+    ]);
   });
 });
 
@@ -60,7 +64,10 @@ describe("every door opens", () => {
   ])("%s", (door, names) => {
     const before = "const before = Object.getOwnPropertyNames(globalThis).join();";
     const after = `console.log(JSON.stringify({ names: Object.keys(door), same: before === Object.getOwnPropertyNames(globalThis).join() }));`;
-    const found = inConsumer(`${before} const door = await import("${door}"); ${after}`) as { names: string[]; same: boolean };
+    const found = inConsumer(`${before} const door = await import("${door}"); ${after}`) as {
+      names: string[];
+      same: boolean;
+    };
     expect(found.names).toEqual(expect.arrayContaining(names));
     expect(found.same, "importing leaves the global object alone").toBe(true);
   });
@@ -107,7 +114,7 @@ export async function main(device: GPUDevice): Promise<Float32Array | undefined>
   const out = await model.run({ ids: [[1, 2]] });
   const text: string = specialize({ kernels, libs }, "softmax").code + String(references["softmax"]) + own.label;
   if (text === "") throw new EngineError("SHAPE", text);
-  // @ts-expect-error The types are there, and no `any`: there is no such form of attention.
+  // @ts-expect-error The types are there, and they are checked: attention takes no such form.
   coda({ reduction: 3, attention: "k-to-none" });
   return out.hidden?.data;
 }

@@ -1,7 +1,16 @@
 /** @file The package as npm publishes it: built from a copy of the sources, packed, and installed by an empty project. */
 
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -37,7 +46,16 @@ export function packAndInstall(): Packed {
   // The real path: macOS links its folder for temporary files, and TypeScript follows links.
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "adapters-webgpu-package-")));
   const stage = join(folder, "stage");
-  for (const name of ["package.json", "tsconfig.json", "tsconfig.build.json", "src", "kernels", "LICENSE", "README.md", "CHANGELOG.md"]) {
+  for (const name of [
+    "package.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
+    "src",
+    "kernels",
+    "LICENSE",
+    "README.md",
+    "CHANGELOG.md",
+  ]) {
     if (existsSync(join(root, name))) cpSync(join(root, name), join(stage, name), { recursive: true });
   }
   symlinkSync(join(root, "node_modules"), join(stage, "node_modules"), "junction");
@@ -50,7 +68,10 @@ export function packAndInstall(): Packed {
   // The one dependency comes from here as well, so that the network is not needed.
   const overrides = { "@webgpu/types": `file:${tool("@webgpu/types")}` };
   const dependencies = { "adapters-webgpu": `file:${tarball}`, ...overrides };
-  writeFileSync(join(consumer, "package.json"), JSON.stringify({ type: "module", private: true, dependencies, overrides }));
+  writeFileSync(
+    join(consumer, "package.json"),
+    JSON.stringify({ type: "module", private: true, dependencies, overrides }),
+  );
   run(consumer, npm(), ["install", "--offline", "--ignore-scripts"]);
   for (const name of LINKED) {
     mkdirSync(dirname(join(consumer, "node_modules", name)), { recursive: true });
@@ -64,7 +85,9 @@ function npm(): string {
   const own = process.env["npm_execpath"];
   if (own?.endsWith("npm-cli.js") === true) return own;
   const places = ["../lib/node_modules/npm/bin/npm-cli.js", "node_modules/npm/bin/npm-cli.js"];
-  const found = places.map((place) => join(dirname(realpathSync(process.execPath)), place)).find((place) => existsSync(place));
+  const found = places
+    .map((place) => join(dirname(realpathSync(process.execPath)), place))
+    .find((place) => existsSync(place));
   if (found === undefined) throw new Error("no npm beside this Node: run the tests by `npm test`");
   return found;
 }

@@ -18,7 +18,10 @@ describe("tally", () => {
   test("counts tests by their outcome and names those that did not run", () => {
     const counted = tally(report(["passed", "passed", "skipped", "todo"], ["failed", "passed", "failed"]));
     expect(counted).toMatchObject({ passed: 2, failed: 1 });
-    expect(counted.skipped.map((name) => name.replace(/^.*file/, "file"))).toEqual(["file-0: test 1", "file-0: test 2"]);
+    expect(counted.skipped.map((name) => name.replace(/^.*file/, "file"))).toEqual([
+      "file-0: test 1",
+      "file-0: test 2",
+    ]);
   });
 
   test("a file that cannot be loaded is one failure", () => {
@@ -30,6 +33,10 @@ describe("tally", () => {
   });
 
   test("a status that vitest may add later is not a pass", () => {
-    expect(tally(report(["passed", "unheard-of"]))).toMatchObject({ passed: 0, failed: 0, skipped: [expect.any(String)] });
+    expect(tally(report(["passed", "unheard-of"]))).toMatchObject({
+      passed: 0,
+      failed: 0,
+      skipped: [expect.any(String)],
+    });
   });
 });
