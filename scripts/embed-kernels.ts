@@ -6,12 +6,16 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../", import.meta.url));
 
 function texts(folder: string): Record<string, string> {
-  const names = readdirSync(folder).filter((name) => name.endsWith(".wgsl")).sort();
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith(".wgsl"))
+    .sort();
   return Object.fromEntries(names.map((name) => [name.slice(0, -5), readFileSync(`${folder}/${name}`, "utf8")]));
 }
 
 function table(name: string, entries: Record<string, string>): string {
-  const lines = Object.entries(entries).map(([stem, text]) => `  ${JSON.stringify(stem)}:\n    ${JSON.stringify(text)},`);
+  const lines = Object.entries(entries).map(
+    ([stem, text]) => `  ${JSON.stringify(stem)}:\n    ${JSON.stringify(text)},`,
+  );
   return `export const ${name}: Readonly<Record<string, string>> = {\n${lines.join("\n")}\n};\n`;
 }
 

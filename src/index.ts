@@ -14,7 +14,9 @@ export { openGpu } from "./gpu/open.ts";
 export type BrowserFolder = string | URL | readonly File[] | Folder;
 
 /** Options of {@link loadModel}. */
-export type BrowserLoadOptions = Omit<LoadOptions, "tokenizer"> & { readonly tokenizer?: "smiles" | "wordpiece" | BrowserFolder };
+export type BrowserLoadOptions = Omit<LoadOptions, "tokenizer"> & {
+  readonly tokenizer?: "smiles" | "wordpiece" | BrowserFolder;
+};
 
 function folderOf(place: BrowserFolder): Folder {
   if (Array.isArray(place)) return folderFromFiles(place as readonly File[]);
@@ -28,6 +30,7 @@ function folderOf(place: BrowserFolder): Folder {
  */
 export async function loadModel(gpu: Gpu, folder: BrowserFolder, options: BrowserLoadOptions = {}): Promise<Model> {
   const { tokenizer, ...rest } = options;
-  const named = tokenizer === undefined || tokenizer === "smiles" || tokenizer === "wordpiece" ? tokenizer : folderOf(tokenizer);
+  const named =
+    tokenizer === undefined || tokenizer === "smiles" || tokenizer === "wordpiece" ? tokenizer : folderOf(tokenizer);
   return loadFolder(gpu, folderOf(folder), named === undefined ? rest : { ...rest, tokenizer: named });
 }

@@ -13,7 +13,9 @@ export * from "./common.ts";
 export { openGpu, requestAdapter } from "./node/open.ts";
 
 /** Options of {@link loadModel}: the tokenizer's folder may be a path or URL. */
-export type NodeLoadOptions = Omit<LoadOptions, "tokenizer"> & { readonly tokenizer?: "smiles" | "wordpiece" | string | URL | Folder };
+export type NodeLoadOptions = Omit<LoadOptions, "tokenizer"> & {
+  readonly tokenizer?: "smiles" | "wordpiece" | string | URL | Folder;
+};
 
 function folderOf(place: string | URL | Folder): Folder {
   if (typeof place === "object" && "read" in place) return place;
@@ -28,8 +30,13 @@ function folderOf(place: string | URL | Folder): Folder {
  * const model = await loadModel(gpu, "path/to/checkpoint");
  * @throws EngineError NOT_FOUND, BAD_FILE, BAD_CONFIG, BAD_WEIGHTS, LIMIT
  */
-export async function loadModel(gpu: Gpu, folder: string | URL | Folder, options: NodeLoadOptions = {}): Promise<Model> {
+export async function loadModel(
+  gpu: Gpu,
+  folder: string | URL | Folder,
+  options: NodeLoadOptions = {},
+): Promise<Model> {
   const { tokenizer, ...rest } = options;
-  const named = tokenizer === undefined || tokenizer === "smiles" || tokenizer === "wordpiece" ? tokenizer : folderOf(tokenizer);
+  const named =
+    tokenizer === undefined || tokenizer === "smiles" || tokenizer === "wordpiece" ? tokenizer : folderOf(tokenizer);
   return loadFolder(gpu, folderOf(folder), named === undefined ? rest : { ...rest, tokenizer: named });
 }

@@ -11,17 +11,45 @@ import { normal } from "../src/random.ts";
 /** A configuration per architecture, small enough for a software adapter. */
 export const tinyConfigs: Readonly<Record<string, Record<string, unknown>>> = {
   bert: {
-    model_type: "bert", hidden_size: 32, num_attention_heads: 4, num_hidden_layers: 2, intermediate_size: 48,
-    max_position_embeddings: 40, vocab_size: 30, type_vocab_size: 2,
+    model_type: "bert",
+    hidden_size: 32,
+    num_attention_heads: 4,
+    num_hidden_layers: 2,
+    intermediate_size: 48,
+    max_position_embeddings: 40,
+    vocab_size: 30,
+    type_vocab_size: 2,
   },
   albert: {
-    model_type: "albert", hidden_size: 32, embedding_size: 16, num_attention_heads: 2, num_hidden_layers: 3, num_hidden_groups: 1,
-    intermediate_size: 40, max_position_embeddings: 40, vocab_size: 30, type_vocab_size: 2, hidden_act: "gelu",
+    model_type: "albert",
+    hidden_size: 32,
+    embedding_size: 16,
+    num_attention_heads: 2,
+    num_hidden_layers: 3,
+    num_hidden_groups: 1,
+    intermediate_size: 40,
+    max_position_embeddings: 40,
+    vocab_size: 30,
+    type_vocab_size: 2,
+    hidden_act: "gelu",
   },
   gpt2: { model_type: "gpt2", n_embd: 32, n_head: 2, n_layer: 2, n_positions: 40, vocab_size: 30 },
   kwt: {
-    model_type: "kwt", hidden_size: 16, num_attention_heads: 1, num_hidden_layers: 2, intermediate_size: 32, num_frames: 7, num_mel_bins: 6,
-    num_mfcc: 5, num_dft_bins: 9, hop_length: 8, position_embeddings: 8, norm_position: "post", class_token: true, qkv_bias: false, num_labels: 3,
+    model_type: "kwt",
+    hidden_size: 16,
+    num_attention_heads: 1,
+    num_hidden_layers: 2,
+    intermediate_size: 32,
+    num_frames: 7,
+    num_mel_bins: 6,
+    num_mfcc: 5,
+    num_dft_bins: 9,
+    hop_length: 8,
+    position_embeddings: 8,
+    norm_position: "post",
+    class_token: true,
+    qkv_bias: false,
+    num_labels: 3,
     sampling_rate: 8000,
   },
 };
@@ -69,7 +97,10 @@ export function tinyModel(family: string, extra: Record<string, unknown> = {}, s
   }
   for (const { tensor, shape } of host.tables ?? []) {
     const [frames = 0, hops = 0] = shape;
-    tensors[tensor] = { shape, data: Int32Array.from({ length: frames * hops }, (_, i) => Math.floor(i / hops) + (i % hops)) };
+    tensors[tensor] = {
+      shape,
+      data: Int32Array.from({ length: frames * hops }, (_, i) => Math.floor(i / hops) + (i % hops)),
+    };
   }
   const weights = checkpointBytes(tensors);
   const read = readWeights(host, readTensorFile(weights, "model.safetensors").tensors, "tiny");

@@ -68,12 +68,18 @@ export class AdapterBank {
   claim(name: string, bottleneck: number): number {
     if (bottleneck > this.size.width) {
       const message = `adapter ${name} has a bottleneck of ${bottleneck}, the slots of this model hold ${this.size.width}`;
-      throw new EngineError("NO_CAPACITY", message, { where: name, fix: `load the model with slots: { width: ${bottleneck} }` });
+      throw new EngineError("NO_CAPACITY", message, {
+        where: name,
+        fix: `load the model with slots: { width: ${bottleneck} }`,
+      });
     }
     const slot = this.#names.indexOf(null);
     if (slot < 0) {
       const message = `all ${this.size.count} adapter slots are taken: ${this.#names.join(", ")}`;
-      throw new EngineError("NO_CAPACITY", message, { where: name, fix: "remove an adapter, or load the model with more slots" });
+      throw new EngineError("NO_CAPACITY", message, {
+        where: name,
+        fix: "remove an adapter, or load the model with more slots",
+      });
     }
     this.#names[slot] = name;
     return slot;
@@ -88,7 +94,11 @@ export class AdapterBank {
         info[0] = bottleneck;
         info[1] = activationCodes[config.non_linearity];
         new Float32Array(info.buffer)[2] = config.scaling;
-        this.#parameters.write(bankName(layer), this.#pack(weights, bottleneck), slot * slotStride(this.#width, this.size.width));
+        this.#parameters.write(
+          bankName(layer),
+          this.#pack(weights, bottleneck),
+          slot * slotStride(this.#width, this.size.width),
+        );
       }
       this.#parameters.write(slotsName(layer), info, slot * SLOT_WORDS);
     });

@@ -51,8 +51,25 @@ const presets: Readonly<Record<string, BottleneckConfig>> = {
 
 /** Names that the methods of the adapters library have; their sites are not built yet. */
 const planned: ReadonlySet<string> = new Set([
-  "seq_bn", "double_seq_bn", "par_bn", "scaled_par_bn", "pfeiffer", "houlsby", "parallel", "scaled_parallel", "compacter", "compacter++",
-  "seq_bn_inv", "double_seq_bn_inv", "prefix_tuning", "prefix_tuning_flat", "prompt_tuning", "lora", "ia3", "mam", "unipelt",
+  "seq_bn",
+  "double_seq_bn",
+  "par_bn",
+  "scaled_par_bn",
+  "pfeiffer",
+  "houlsby",
+  "parallel",
+  "scaled_parallel",
+  "compacter",
+  "compacter++",
+  "seq_bn_inv",
+  "double_seq_bn_inv",
+  "prefix_tuning",
+  "prefix_tuning_flat",
+  "prompt_tuning",
+  "lora",
+  "ia3",
+  "mam",
+  "unipelt",
 ]);
 
 function refuse(field: string, value: unknown, expected: string): never {
@@ -69,13 +86,19 @@ export function readBottleneck(config: string | Readonly<Record<string, unknown>
     const preset = Object.hasOwn(presets, config) ? presets[config] : undefined;
     if (preset !== undefined) return preset;
     const code = planned.has(config) ? "NOT_IMPLEMENTED" : "UNKNOWN_NAME";
-    throw new EngineError(code, `there is no adapter preset ${config} yet`, { where: config, fix: `use one of ${Object.keys(presets).join(", ")}` });
+    throw new EngineError(code, `there is no adapter preset ${config} yet`, {
+      where: config,
+      fix: `use one of ${Object.keys(presets).join(", ")}`,
+    });
   }
   const base = presets.coda as BottleneckConfig;
   for (const [field, value] of Object.entries(config)) {
     if (field in base || value === undefined || value === null || value === false) continue;
     const message = `adapter config: ${field} is not there yet; only a parallel bottleneck at the layer site is`;
-    throw new EngineError("NOT_IMPLEMENTED", message, { where: field, fix: "use { layer_adapter: true, is_parallel: true, ... }" });
+    throw new EngineError("NOT_IMPLEMENTED", message, {
+      where: field,
+      fix: "use { layer_adapter: true, is_parallel: true, ... }",
+    });
   }
   const merged = { ...base, ...Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) };
   return check(merged as Record<string, unknown>);
@@ -83,7 +106,8 @@ export function readBottleneck(config: string | Readonly<Record<string, unknown>
 
 function check(config: Record<string, unknown>): BottleneckConfig {
   const { reduction_factor, non_linearity, scaling, init_weights, init_weights_seed, leave_out } = config;
-  if (config.layer_adapter !== true || config.is_parallel !== true) refuse("layer_adapter and is_parallel", false, "true");
+  if (config.layer_adapter !== true || config.is_parallel !== true)
+    refuse("layer_adapter and is_parallel", false, "true");
   if (typeof reduction_factor !== "number" || !(reduction_factor > 0) || !Number.isFinite(reduction_factor)) {
     refuse("reduction_factor", reduction_factor, "a number above 0");
   }
@@ -95,7 +119,8 @@ function check(config: Record<string, unknown>): BottleneckConfig {
   if (init_weights !== "bert" && init_weights !== "mam_adapter" && init_weights !== "houlsby") {
     refuse("init_weights", init_weights, "bert, mam_adapter or houlsby");
   }
-  if (typeof init_weights_seed !== "number" || !Number.isInteger(init_weights_seed)) refuse("init_weights_seed", init_weights_seed, "an integer");
+  if (typeof init_weights_seed !== "number" || !Number.isInteger(init_weights_seed))
+    refuse("init_weights_seed", init_weights_seed, "an integer");
   if (!Array.isArray(leave_out) || !leave_out.every((layer) => Number.isInteger(layer) && layer >= 0)) {
     refuse("leave_out", leave_out, "a list of layer numbers");
   }

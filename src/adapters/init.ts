@@ -25,7 +25,8 @@ export function initBottleneck(init: AdapterInit, seed: number, width: number, b
     const draw = (): number => 0.02 * gaussian(random);
     return { ...biases, down: fill(count, draw), up: fill(count, draw) };
   }
-  if (init === "houlsby") return { ...biases, down: fill(count, () => truncated(random)), up: fill(count, () => truncated(random)) };
+  if (init === "houlsby")
+    return { ...biases, down: fill(count, () => truncated(random)), up: fill(count, () => truncated(random)) };
   // Kaiming uniform with a = √5 draws from ±1/√fan_in; a zero up-projection makes the adapter start as nothing.
   const bound = 1 / Math.sqrt(width);
   return { ...biases, down: fill(count, () => bound * (2 * random() - 1)), up: new Float32Array(count) };

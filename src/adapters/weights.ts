@@ -6,7 +6,9 @@ import type { BottleneckConfig, BottleneckWeights } from "./bottleneck.ts";
 import { initBottleneck } from "./init.ts";
 
 /** Tensors of an adapter by name: `layers.N.adapter_down.0.weight` [b, d], `.bias` [b], `layers.N.adapter_up.weight` [d, b], `.bias` [d]. */
-export type AdapterTensors = Readonly<Record<string, { readonly data: Float32Array; readonly shape: readonly number[] }>>;
+export type AdapterTensors = Readonly<
+  Record<string, { readonly data: Float32Array; readonly shape: readonly number[] }>
+>;
 
 const TAILS = {
   down: "adapter_down.0.weight",
@@ -28,9 +30,16 @@ export function adapterWeights(
   const layers = Array.from({ length: host.layers }, (_, layer) => (config.leave_out.includes(layer) ? null : layer));
   if (tensors === undefined) {
     const seed = config.init_weights_seed;
-    return layers.map((layer) => (layer === null ? null : initBottleneck(config.init_weights, seed * 1000003 + layer, host.width, bottleneck)));
+    return layers.map((layer) =>
+      layer === null ? null : initBottleneck(config.init_weights, seed * 1000003 + layer, host.width, bottleneck),
+    );
   }
-  const shapes = { down: [bottleneck, host.width], downBias: [bottleneck], up: [host.width, bottleneck], upBias: [host.width] };
+  const shapes = {
+    down: [bottleneck, host.width],
+    downBias: [bottleneck],
+    up: [host.width, bottleneck],
+    upBias: [host.width],
+  };
   const problems: string[] = [];
   const used = new Set<string>();
   const take = (layer: number, part: keyof typeof TAILS): Float32Array => {
@@ -44,7 +53,14 @@ export function adapterWeights(
     return tensor?.data ?? new Float32Array(0);
   };
   const weights = layers.map((layer) =>
-    layer === null ? null : { down: take(layer, "down"), downBias: take(layer, "downBias"), up: take(layer, "up"), upBias: take(layer, "upBias") },
+    layer === null
+      ? null
+      : {
+          down: take(layer, "down"),
+          downBias: take(layer, "downBias"),
+          up: take(layer, "up"),
+          upBias: take(layer, "upBias"),
+        },
   );
   for (const name of Object.keys(tensors)) if (!used.has(name)) problems.push(`unexpected: ${name}`);
   if (problems.length === 0) return weights;

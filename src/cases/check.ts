@@ -29,13 +29,20 @@ function referenceTensor({ shape, data, f16 }: CaseTensor): ReferenceTensor {
 }
 
 /** Runs one variant of a case on the device and compares every output with the reference. */
-export async function checkCase<A>(gpu: Gpu, op: Op<A>, reference: Reference, opCase: OpCase, variant?: string): Promise<Comparison> {
+export async function checkCase<A>(
+  gpu: Gpu,
+  op: Op<A>,
+  reference: Reference,
+  opCase: OpCase,
+  variant?: string,
+): Promise<Comparison> {
   const actual = await evaluateCase(gpu, op, opCase, variant);
   const expected = reference(referenceInputs(opCase.inputs()), opCase.attributes);
   let worst: Comparison = { ok: true, error: 0, tolerance: opCase.tolerance, detail: "equal" };
   for (const [name, output] of Object.entries(actual)) {
     const tensor = expected[name];
-    if (tensor === undefined) return { ok: false, error: Infinity, tolerance: 0, detail: `the reference has no output ${name}` };
+    if (tensor === undefined)
+      return { ok: false, error: Infinity, tolerance: 0, detail: `the reference has no output ${name}` };
     const exact = opCase.exact?.includes(name) === true;
     const found = compare(name, output.data, tensor.data, exact ? 0 : opCase.tolerance);
     if (!found.ok || found.error > worst.error) worst = worst.ok ? found : worst;
@@ -51,7 +58,12 @@ export function compare(
   tolerance: number,
 ): Comparison {
   if (actual.length !== expected.length) {
-    return { ok: false, error: Infinity, tolerance, detail: `${name} has ${actual.length} elements, expected ${expected.length}` };
+    return {
+      ok: false,
+      error: Infinity,
+      tolerance,
+      detail: `${name} has ${actual.length} elements, expected ${expected.length}`,
+    };
   }
   let scale = 0;
   for (let i = 0; i < expected.length; i += 1) {

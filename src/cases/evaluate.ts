@@ -39,8 +39,12 @@ export function caseGraph<A>(op: Op<A>, opCase: OpCase): CaseGraph {
 }
 
 /** Runs one case, optionally by a named variant. */
-export async function evaluateCase<A>(gpu: Gpu, op: Op<A>, opCase: OpCase, variant?: string): Promise<Record<string, HostTensor>> {
+export async function evaluateCase<A>(
+  gpu: Gpu,
+  op: Op<A>,
+  opCase: OpCase,
+  variant?: string,
+): Promise<Record<string, HostTensor>> {
   const { graph, inputs, sizes } = caseGraph(op, opCase);
   return evaluate(gpu, graph, inputs, sizes, variant === undefined ? {} : { choose: () => variant });
 }
-

@@ -102,7 +102,12 @@ export class Gpu {
 
   /** Monotone counts: a warm run is one that leaves `pipelines`, `bindGroups` and `buffers` as they were. */
   get counters(): Counters {
-    return { pipelines: this.#pipelines.created, bindGroups: this.#bindGroups, buffers: this.#buffers, submits: this.#submits };
+    return {
+      pipelines: this.#pipelines.created,
+      bindGroups: this.#bindGroups,
+      buffers: this.#buffers,
+      submits: this.#submits,
+    };
   }
 
   /**
@@ -185,11 +190,18 @@ export class Gpu {
     this.#faults.check();
     const { bindings } = pipeline.source;
     if (slices.length !== bindings.length) {
-      throw new EngineError("VALIDATION", `${label}: ${slices.length} slices for the ${bindings.length} bindings of ${pipeline.source.label}`);
+      throw new EngineError(
+        "VALIDATION",
+        `${label}: ${slices.length} slices for the ${bindings.length} bindings of ${pipeline.source.label}`,
+      );
     }
     const entries = bindings.map(({ binding, name, kind }, i) => {
       const slice = slices[i] as BufferSlice;
-      const resource = { buffer: slice.buffer, offset: slice.offset, size: this.#boundSize(slice, kind === "uniform", `${label}.${name}`) };
+      const resource = {
+        buffer: slice.buffer,
+        offset: slice.offset,
+        size: this.#boundSize(slice, kind === "uniform", `${label}.${name}`),
+      };
       return { binding, resource };
     });
     this.#bindGroups += 1;
@@ -202,16 +214,28 @@ export class Gpu {
     const alignmentName = uniform ? "minUniformBufferOffsetAlignment" : "minStorageBufferOffsetAlignment";
     const limitName = uniform ? "maxUniformBufferBindingSize" : "maxStorageBufferBindingSize";
     if (slice.offset % limits[alignmentName] !== 0) {
-      throw new EngineError("VALIDATION", `${where} starts at byte ${slice.offset}; ${alignmentName} is ${limits[alignmentName]}`, { where });
+      throw new EngineError(
+        "VALIDATION",
+        `${where} starts at byte ${slice.offset}; ${alignmentName} is ${limits[alignmentName]}`,
+        { where },
+      );
     }
     if (size > limits[limitName]) {
-      throw new EngineError("LIMIT", `${where} binds ${size} bytes; ${limitName} of this device is ${limits[limitName]}`, {
-        where,
-        fix: "split the tensor by rows, use a smaller batch or f16 weights, or a device with a higher limit",
-      });
+      throw new EngineError(
+        "LIMIT",
+        `${where} binds ${size} bytes; ${limitName} of this device is ${limits[limitName]}`,
+        {
+          where,
+          fix: "split the tensor by rows, use a smaller batch or f16 weights, or a device with a higher limit",
+        },
+      );
     }
     if (slice.offset + size > slice.buffer.size) {
-      throw new EngineError("VALIDATION", `${where} binds bytes ${slice.offset} to ${slice.offset + size} of a buffer of ${slice.buffer.size}`, { where });
+      throw new EngineError(
+        "VALIDATION",
+        `${where} binds bytes ${slice.offset} to ${slice.offset + size} of a buffer of ${slice.buffer.size}`,
+        { where },
+      );
     }
     return size;
   }

@@ -35,7 +35,7 @@ export interface GpuInfo {
 export const wantedFeatures: Readonly<Record<string, string>> = {
   "timestamp-query": "GPU times of single launches",
   "shader-f16": "matmul and attention variants that compute in half precision",
-  "subgroups": "matmul and reduction variants that exchange values without workgroup memory",
+  subgroups: "matmul and reduction variants that exchange values without workgroup memory",
   "subgroup-size-control": "a fixed subgroup size, which subgroup matrices need",
   "chromium-experimental-subgroup-matrix": "matmul on tensor cores",
 };
@@ -92,12 +92,19 @@ export function isNullBackend(info: Partial<GPUAdapterInfo>): boolean {
 
 /** One line for people: what the adapter is called. */
 export function adapterName(info: Partial<GPUAdapterInfo>): string {
-  const named = [info.description, info.device, info.architecture, info.vendor].find((name) => name !== undefined && name !== "");
+  const named = [info.description, info.device, info.architecture, info.vendor].find(
+    (name) => name !== undefined && name !== "",
+  );
   return named ?? "an unnamed adapter";
 }
 
 /** Describes an open device. */
-export function describeDevice(device: GPUDevice, info: Partial<GPUAdapterInfo>, software: boolean, clock: ClockSource): GpuInfo {
+export function describeDevice(
+  device: GPUDevice,
+  info: Partial<GPUAdapterInfo>,
+  software: boolean,
+  clock: ClockSource,
+): GpuInfo {
   const missing = Object.entries(wantedFeatures)
     .filter(([name]) => !device.features.has(name))
     .map(([name, reason]) => ({ name, reason }));

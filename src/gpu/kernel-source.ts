@@ -42,7 +42,10 @@ const CLOSE = "// --- end parameters";
 /** The libraries a kernel's header asks for: one list of alternatives per library, the first being the default. */
 export function librariesOf(text: string): readonly (readonly string[])[] {
   const line = /^\/\/ lib:(.*)$/m.exec(text)?.[1] ?? "";
-  return line.split(/\s+/).filter((word) => word !== "").map((word) => word.split("|"));
+  return line
+    .split(/\s+/)
+    .filter((word) => word !== "")
+    .map((word) => word.split("|"));
 }
 
 /** Gives the parameter block other values; a name that the block lacks is an error. */
@@ -66,7 +69,9 @@ export function replaceConstants(stem: string, text: string, constants: Constant
 
 function literal(stem: string, name: string, type: string, value: number | boolean): string {
   const wrong = (): never => {
-    throw new EngineError("COMPILE", `kernel ${stem}: ${name} cannot be ${String(value)} (${type})`, { where: `kernels/${stem}.wgsl` });
+    throw new EngineError("COMPILE", `kernel ${stem}: ${name} cannot be ${String(value)} (${type})`, {
+      where: `kernels/${stem}.wgsl`,
+    });
   };
   if (type === "bool") return typeof value === "boolean" ? String(value) : wrong();
   if (typeof value !== "number" || !Number.isFinite(value)) return wrong();
@@ -77,18 +82,26 @@ function literal(stem: string, name: string, type: string, value: number | boole
 }
 
 /** Makes the final text of a kernel and reads its bindings and uniform from it. */
-export function specialize(texts: KernelTexts, stem: string, constants: Constants = {}, libs: readonly string[] = []): KernelSource {
+export function specialize(
+  texts: KernelTexts,
+  stem: string,
+  constants: Constants = {},
+  libs: readonly string[] = [],
+): KernelSource {
   const text = texts.kernels[stem];
-  if (text === undefined) throw new EngineError("COMPILE", `there is no kernel ${stem}`, { where: `kernels/${stem}.wgsl` });
+  if (text === undefined)
+    throw new EngineError("COMPILE", `there is no kernel ${stem}`, { where: `kernels/${stem}.wgsl` });
   const parts = [replaceConstants(stem, text, constants)];
   const unused = new Set(libs);
   for (const alternatives of librariesOf(text)) {
     const chosen = alternatives.find((name) => unused.delete(name)) ?? (alternatives[0] as string);
     const lib = texts.libs[chosen];
-    if (lib === undefined) throw new EngineError("COMPILE", `kernel ${stem} names a library ${chosen} that is not there`);
+    if (lib === undefined)
+      throw new EngineError("COMPILE", `kernel ${stem} names a library ${chosen} that is not there`);
     parts.push(lib);
   }
-  if (unused.size > 0) throw new EngineError("COMPILE", `kernel ${stem} does not take the library ${[...unused].join(", ")}`);
+  if (unused.size > 0)
+    throw new EngineError("COMPILE", `kernel ${stem} does not take the library ${[...unused].join(", ")}`);
   const code = parts.join("\n");
   return { label: stem, code, bindings: bindingsOf(code), uniform: uniformOf(stem, code) };
 }
@@ -112,7 +125,8 @@ export function uniformOf(stem: string, code: string): UniformField[] {
   for (const line of body.replace(/\/\/.*$/gm, "").split(",")) {
     if (line.trim() === "") continue;
     const match = /^\s*(\w+)\s*:\s*(u32|i32|f32)\s*$/.exec(line);
-    if (match === null) throw new EngineError("COMPILE", `kernel ${stem}: Params holds something other than scalars: ${line.trim()}`);
+    if (match === null)
+      throw new EngineError("COMPILE", `kernel ${stem}: Params holds something other than scalars: ${line.trim()}`);
     fields.push({ name: match[1] as string, type: match[2] as UniformField["type"] });
   }
   return fields;

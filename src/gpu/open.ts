@@ -34,9 +34,13 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   }
   const adapter = await chooseAdapter(webgpu, choice);
   if (adapter === null) {
-    throw new EngineError("NO_ADAPTER", choice === "auto" ? "there is no WebGPU adapter" : `there is no ${choice} adapter`, {
-      fix: choice === "auto" ? "enable WebGPU, or update the graphics driver" : 'ask for adapter: "auto"',
-    });
+    throw new EngineError(
+      "NO_ADAPTER",
+      choice === "auto" ? "there is no WebGPU adapter" : `there is no ${choice} adapter`,
+      {
+        fix: choice === "auto" ? "enable WebGPU, or update the graphics driver" : 'ask for adapter: "auto"',
+      },
+    );
   }
   return openAdapter(adapter);
 }
@@ -49,7 +53,10 @@ export async function injectedGpu(device: GPUDevice): Promise<Gpu> {
 
 /** The adapter of the kind asked for, or null. In `"auto"` hardware comes before software. */
 export async function chooseAdapter(webgpu: GPU, choice: AdapterChoice): Promise<GPUAdapter | null> {
-  const requests: GPURequestAdapterOptions[] = [{ powerPreference: "high-performance" }, { forceFallbackAdapter: true }];
+  const requests: GPURequestAdapterOptions[] = [
+    { powerPreference: "high-performance" },
+    { forceFallbackAdapter: true },
+  ];
   let software: GPUAdapter | null = null;
   for (const request of requests) {
     const adapter = await webgpu.requestAdapter(request);

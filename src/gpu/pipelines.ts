@@ -57,7 +57,10 @@ export class PipelineCache {
       const [error, info] = await Promise.all([moduleError, module.getCompilationInfo()]);
       const messages = info.messages.filter((message) => message.type === "error");
       if (messages.length > 0) throw compileError(source, messages);
-      if (error !== null) throw new EngineError("COMPILE", `kernel ${source.label} does not compile: ${error.message}`, { where: source.label });
+      if (error !== null)
+        throw new EngineError("COMPILE", `kernel ${source.label} does not compile: ${error.message}`, {
+          where: source.label,
+        });
       const layout = this.#layout(source.bindings);
       const pipeline = await this.#device.createComputePipelineAsync({
         label: source.label,
@@ -100,10 +103,14 @@ function checkBindings(source: KernelSource, limits: GPUSupportedLimits): void {
   const storage = source.bindings.filter(({ kind }) => kind !== "uniform").length;
   const most = limits.maxStorageBuffersPerShaderStage;
   if (storage > most) {
-    throw new EngineError("LIMIT", `kernel ${source.label} binds ${storage} storage buffers; maxStorageBuffersPerShaderStage is ${most}`, {
-      where: source.label,
-      fix: "choose a variant with fewer buffers, or open the device with a higher limit",
-    });
+    throw new EngineError(
+      "LIMIT",
+      `kernel ${source.label} binds ${storage} storage buffers; maxStorageBuffersPerShaderStage is ${most}`,
+      {
+        where: source.label,
+        fix: "choose a variant with fewer buffers, or open the device with a higher limit",
+      },
+    );
   }
 }
 
@@ -113,16 +120,22 @@ function checkWorkgroup(source: KernelSource, limits: GPUSupportedLimits): void 
   const sizes = written.split(",").map((word) => {
     const name = word.trim();
     if (!/^\w+$/.test(name)) return 1;
-    const value = /^\d/.test(name) ? name : new RegExp(`^const ${name}\\b[^=]*=\\s*(\\d+)[ui]?;`, "m").exec(source.code)?.[1];
+    const value = /^\d/.test(name)
+      ? name
+      : new RegExp(`^const ${name}\\b[^=]*=\\s*(\\d+)[ui]?;`, "m").exec(source.code)?.[1];
     return value === undefined ? 1 : Number.parseInt(value, 10);
   });
   const invocations = sizes.reduce((product, size) => product * size, 1);
   const most = limits.maxComputeInvocationsPerWorkgroup;
   if (invocations > most) {
-    throw new EngineError("LIMIT", `kernel ${source.label} has ${invocations} invocations a workgroup; maxComputeInvocationsPerWorkgroup is ${most}`, {
-      where: source.label,
-      fix: "choose a variant with a smaller workgroup",
-    });
+    throw new EngineError(
+      "LIMIT",
+      `kernel ${source.label} has ${invocations} invocations a workgroup; maxComputeInvocationsPerWorkgroup is ${most}`,
+      {
+        where: source.label,
+        fix: "choose a variant with a smaller workgroup",
+      },
+    );
   }
 }
 
@@ -130,7 +143,9 @@ function checkWorkgroup(source: KernelSource, limits: GPUSupportedLimits): void 
 function compileError(source: KernelSource, messages: readonly GPUCompilationMessage[]): EngineError {
   const lines = source.code.split("\n");
   const first = messages[0] as GPUCompilationMessage;
-  const listed = messages.map((message) => `${source.label}.wgsl:${message.lineNum}:${message.linePos}: ${message.message}`);
+  const listed = messages.map(
+    (message) => `${source.label}.wgsl:${message.lineNum}:${message.linePos}: ${message.message}`,
+  );
   return new EngineError("COMPILE", `${listed.join("\n")}\n${excerpt(lines, first.lineNum, first.linePos)}`, {
     where: `${source.label}.wgsl:${first.lineNum}:${first.linePos}`,
     fix: "line numbers count in the final text: the kernel with its parameters set, then its libraries",

@@ -59,7 +59,11 @@ export class Readback {
     return results;
   }
 
-  async #readRound(slices: readonly BufferSlice[], bytes: number, commands?: GPUCommandEncoder): Promise<ArrayBuffer[]> {
+  async #readRound(
+    slices: readonly BufferSlice[],
+    bytes: number,
+    commands?: GPUCommandEncoder,
+  ): Promise<ArrayBuffer[]> {
     this.#faults.check();
     if (bytes === 0 && commands === undefined) return slices.map(() => new ArrayBuffer(0));
     const staging = this.#reserve(bytes);
@@ -94,15 +98,22 @@ export class Readback {
     const size = Math.max(bytes, Math.min(doubled, ROUND_BYTES));
     if (this.#staging !== undefined) this.#gpu.destroyBuffer(this.#staging);
     this.#staging = undefined;
-    this.#staging = this.#gpu.createBuffer({ label: "staging", size, usage: bufferUsage.mapRead | bufferUsage.copyTarget });
+    this.#staging = this.#gpu.createBuffer({
+      label: "staging",
+      size,
+      usage: bufferUsage.mapRead | bufferUsage.copyTarget,
+    });
     return this.#staging;
   }
 }
 
 function checkSlice({ buffer, offset, size }: BufferSlice): void {
   const where = buffer.label;
-  if (offset % 4 !== 0) throw new EngineError("VALIDATION", `a read from byte ${offset}, which is not a multiple of 4`, { where });
+  if (offset % 4 !== 0)
+    throw new EngineError("VALIDATION", `a read from byte ${offset}, which is not a multiple of 4`, { where });
   if (size < 0 || offset < 0 || offset + Math.ceil(size / 4) * 4 > buffer.size) {
-    throw new EngineError("VALIDATION", `a read of bytes ${offset} to ${offset + size} of a buffer of ${buffer.size}`, { where });
+    throw new EngineError("VALIDATION", `a read of bytes ${offset} to ${offset + size} of a buffer of ${buffer.size}`, {
+      where,
+    });
   }
 }

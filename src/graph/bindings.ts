@@ -31,7 +31,8 @@ export function bindLaunches(
       if (scratch !== undefined) return { ...places.scratch(step, binding.name), size: wholeVectors(scratch * 4) };
       const value = node.outputs[binding.name] ?? node.inputs[binding.name];
       if (value === undefined) return places.unused(binding.kind === "storage");
-      if (binding.kind === "storage" && node.outputs[binding.name] === undefined) throw writesInput(launch.kernel, binding);
+      if (binding.kind === "storage" && node.outputs[binding.name] === undefined)
+        throw writesInput(launch.kernel, binding);
       const slice = places.slice(value);
       return { ...slice, size: wholeVectors(slice.size) };
     });
@@ -45,5 +46,7 @@ function wholeVectors(bytes: number): number {
 }
 
 function writesInput(kernel: string, binding: KernelBinding): EngineError {
-  return new EngineError("COMPILE", `kernel ${kernel} would write its input ${binding.name}`, { where: `kernels/${kernel}.wgsl` });
+  return new EngineError("COMPILE", `kernel ${kernel} would write its input ${binding.name}`, {
+    where: `kernels/${kernel}.wgsl`,
+  });
 }

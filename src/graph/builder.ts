@@ -56,7 +56,11 @@ export class GraphBuilder {
       outputs = op.infer(types, attributes);
     } catch (error) {
       if (!(error instanceof EngineError) || this.#scope === "") throw error;
-      throw new EngineError(error.code, `${this.#scope}: ${error.message}`, { fix: error.fix, where: error.where, cause: error });
+      throw new EngineError(error.code, `${this.#scope}: ${error.message}`, {
+        fix: error.fix,
+        where: error.where,
+        cause: error,
+      });
     }
     const node = this.#node("op", op.stem, op as unknown as AnyOp, given, attributes as Attributes, outputs);
     return node.outputs as Record<string, Value>;
@@ -105,7 +109,16 @@ export class GraphBuilder {
       return known;
     }
     const values: Record<string, Value> = {};
-    const node: Node = { id: this.#nodes.length, kind, label, op, inputs, attributes: clean(attributes), outputs: values, scope: this.#scope };
+    const node: Node = {
+      id: this.#nodes.length,
+      kind,
+      label,
+      op,
+      inputs,
+      attributes: clean(attributes),
+      outputs: values,
+      scope: this.#scope,
+    };
     for (const [name, type] of Object.entries(outputs)) values[name] = { node, output: name, type };
     this.#nodes.push(node);
     this.#known.set(key, node);
@@ -141,7 +154,9 @@ function clean(attributes: Attributes): Attributes {
 }
 
 function nodeKey(kind: NodeKind, label: string, inputs: Record<string, Value>, attributes: Attributes): string {
-  const roles = Object.keys(inputs).sort().map((role) => `${role}=${(inputs[role] as Value).node.id}.${(inputs[role] as Value).output}`);
+  const roles = Object.keys(inputs)
+    .sort()
+    .map((role) => `${role}=${(inputs[role] as Value).node.id}.${(inputs[role] as Value).output}`);
   const settings = Object.entries(clean(attributes)).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify([kind, label, roles, settings]);
 }

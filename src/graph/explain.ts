@@ -33,7 +33,15 @@ export function explain(steps: readonly Step[], memory: MemoryPlan, sizes: Sizes
   const lines = steps.map((step): ExplainedStep => {
     const { flops, bytes } = costOf(step.node, size);
     const kernels = step.launches.map(({ launch }) => launch.kernel);
-    return { scope: step.node.scope, op: step.node.label, variant: step.variant, kernels, launches: kernels.length, flops, bytes };
+    return {
+      scope: step.node.scope,
+      op: step.node.label,
+      variant: step.variant,
+      kernels,
+      launches: kernels.length,
+      flops,
+      bytes,
+    };
   });
   const total = (pick: (line: ExplainedStep) => number): number => lines.reduce((sum, line) => sum + pick(line), 0);
   return {
@@ -58,8 +66,15 @@ export function formatExplanation(explanation: Explanation): string {
     (step.bytes / 1024).toFixed(0),
   ]);
   const table = [["scope", "op", "variant", "launches", "MFLOP", "KiB"], ...rows];
-  const widths = (table[0] as string[]).map((_, column) => Math.max(...table.map((row) => (row[column] as string).length)));
-  const lines = table.map((row) => row.map((cell, column) => cell.padEnd(widths[column] as number)).join("  ").trimEnd());
+  const widths = (table[0] as string[]).map((_, column) =>
+    Math.max(...table.map((row) => (row[column] as string).length)),
+  );
+  const lines = table.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] as number))
+      .join("  ")
+      .trimEnd(),
+  );
   const { launches, flops, arenaBytes, unsharedBytes, copies } = explanation;
   lines.push(
     `${launches} launches, ${(flops / 1e9).toFixed(3)} GFLOP, arena ${(arenaBytes / 2 ** 20).toFixed(2)} MiB ` +

@@ -30,7 +30,8 @@ export function interpret(graph: Graph, options: InterpretOptions): Map<string, 
   const known = new Map<string, ReferenceTensor>();
   const find = (value: Value): ReferenceTensor => {
     const tensor = known.get(valueKey(value));
-    if (tensor === undefined) throw new EngineError("SHAPE", `${value.node.label} has no output ${value.output}`, { where: value.node.scope });
+    if (tensor === undefined)
+      throw new EngineError("SHAPE", `${value.node.label} has no output ${value.output}`, { where: value.node.scope });
     return tensor;
   };
   for (const node of graph.nodes) {

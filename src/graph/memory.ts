@@ -121,7 +121,8 @@ function reusable(
   const storage = storages.get(valueKey(base));
   if (storage === undefined || (last.get(valueKey(base)) ?? -1) > index || storage.last > index) return undefined;
   let readers = 0;
-  for (const value of Object.values(step.node.inputs)) if (storages.get(valueKey(root(value))) === storage) readers += 1;
+  for (const value of Object.values(step.node.inputs))
+    if (storages.get(valueKey(root(value))) === storage) readers += 1;
   return readers === 1 ? storage : undefined;
 }
 

@@ -21,7 +21,8 @@ export class Parameters {
 
   /** Allocates a parameter and fills it when data is given (f16: packed u32 words). Throws LIMIT before WebGPU would. */
   set(name: string, type: TensorType, data?: Float32Array | Uint32Array): void {
-    if (this.#known.has(name)) throw new EngineError("UNKNOWN_NAME", `the parameter ${name} exists already`, { where: name });
+    if (this.#known.has(name))
+      throw new EngineError("UNKNOWN_NAME", `the parameter ${name} exists already`, { where: name });
     const size = byteLength(type, staticSize);
     const usage = GPU_STORAGE | GPU_COPY_DST | GPU_COPY_SRC;
     // Sixteen more than needed at most: kernels bind rows as vec4, and a binding must cover whole vectors.
@@ -64,7 +65,8 @@ export class Parameters {
 
   #find(name: string): Parameter {
     const parameter = this.#known.get(name);
-    if (parameter === undefined) throw new EngineError("UNKNOWN_NAME", `there is no parameter ${name}`, { where: name });
+    if (parameter === undefined)
+      throw new EngineError("UNKNOWN_NAME", `there is no parameter ${name}`, { where: name });
     return parameter;
   }
 }

@@ -69,7 +69,10 @@ export class Plan {
       step.launches.map((scheduled) => ({ step: index, scheduled, pipeline: pipelines[next++] as Pipeline })),
     );
     this.#inputs = createInputs(options);
-    this.#uniforms = new UniformBlock(options.gpu, this.#launches.map(({ scheduled }) => scheduled));
+    this.#uniforms = new UniformBlock(
+      options.gpu,
+      this.#launches.map(({ scheduled }) => scheduled),
+    );
     // A copy ends a pass: a run has at most one pass more than copies.
     this.#timer = options.gpu.createTimer(1 + memory.copies.length);
   }
@@ -104,7 +107,10 @@ export class Plan {
     gpu.check();
     if (this.#disposed) throw new EngineError("DISPOSED", "this plan is disposed");
     if (!this.fits(sizes)) {
-      throw new EngineError("NO_CAPACITY", `${JSON.stringify(sizes)} does not fit the plan's ${JSON.stringify(this.capacities)}`);
+      throw new EngineError(
+        "NO_CAPACITY",
+        `${JSON.stringify(sizes)} does not fit the plan's ${JSON.stringify(this.capacities)}`,
+      );
     }
     const size = sizeLookup(sizes);
     this.#writeInputs(inputs, size);
@@ -118,14 +124,21 @@ export class Plan {
     const slices = results.map(([, value]) => this.#slice(value, byteLength(value.type, size)));
     const stamps = timer === null ? [] : [timer.slice(timed)];
     const bytes = await this.#options.arena.readback.read([...slices, ...stamps], encoder);
-    const outputs = Object.fromEntries([...this.graph.outputs].map(([name, value]) => [name, emptyTensor(value.type, size)]));
+    const outputs = Object.fromEntries(
+      [...this.graph.outputs].map(([name, value]) => [name, emptyTensor(value.type, size)]),
+    );
     results.forEach(([name, value], index) => {
       outputs[name] = hostTensor(value.type, size, bytes[index] as ArrayBuffer);
     });
     const stamped = bytes[slices.length];
     const gpuMilliseconds = timer === null || stamped === undefined ? null : timer.span(stamped) / 1e6;
-    if (options.profile !== true || timer === null || stamped === undefined) return { outputs, gpuMilliseconds, launchMilliseconds: null };
-    return { outputs, gpuMilliseconds, launchMilliseconds: Array.from(timer.decode(stamped), (nanoseconds) => nanoseconds / 1e6) };
+    if (options.profile !== true || timer === null || stamped === undefined)
+      return { outputs, gpuMilliseconds, launchMilliseconds: null };
+    return {
+      outputs,
+      gpuMilliseconds,
+      launchMilliseconds: Array.from(timer.decode(stamped), (nanoseconds) => nanoseconds / 1e6),
+    };
   }
 
   /** Frees the buffers of this plan; the arena and the parameters belong to others. */
@@ -145,7 +158,11 @@ export class Plan {
       const expected = byteLength(type, size) / 4;
       if (data === undefined || data.length !== expected) {
         const found = data === undefined ? "nothing" : `${data.length} words`;
-        throw new EngineError("SHAPE", `input ${name} ${formatShape(type.shape)}: ${found} given, expected ${expected}`, { where: name });
+        throw new EngineError(
+          "SHAPE",
+          `input ${name} ${formatShape(type.shape)}: ${found} given, expected ${expected}`,
+          { where: name },
+        );
       }
       if (data.length > 0) this.#options.gpu.write(buffer, 0, data);
     }
@@ -227,7 +244,10 @@ function createInputs({ gpu, graph, capacities }: PlanOptions): Map<string, { bu
     if (node.kind !== "input") continue;
     const { type } = node.outputs.value as Value;
     const size = Math.ceil(byteLength(type, sizeLookup(capacities)) / 16) * 16;
-    inputs.set(node.label, { buffer: gpu.createBuffer({ label: `input ${node.label}`, size, usage: INPUT_USAGE }), type });
+    inputs.set(node.label, {
+      buffer: gpu.createBuffer({ label: `input ${node.label}`, size, usage: INPUT_USAGE }),
+      type,
+    });
   }
   return inputs;
 }

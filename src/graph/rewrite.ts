@@ -18,7 +18,11 @@ export interface RewriteContext {
  * Looks at a node of the old graph whose inputs are already rebuilt.
  * @returns the new outputs by name, or null to rebuild the node as it is.
  */
-export type Rule = (node: Node, inputs: Readonly<Record<string, Value>>, context: RewriteContext) => Readonly<Record<string, Value>> | null;
+export type Rule = (
+  node: Node,
+  inputs: Readonly<Record<string, Value>>,
+  context: RewriteContext,
+) => Readonly<Record<string, Value>> | null;
 
 /** Applies a rule to every node in order. The old graph is left as it is; dead code disappears. */
 export function rewrite(graph: Graph, rule: Rule): Graph {
@@ -48,7 +52,8 @@ export function rewrite(graph: Graph, rule: Rule): Graph {
 function rebuild(node: Node, rule: Rule, context: RewriteContext): Readonly<Record<string, Value>> {
   if (node.kind === "input" || node.kind === "parameter") return { value: context.mapped(node.outputs.value as Value) };
   const inputs = Object.fromEntries(Object.entries(node.inputs).map(([role, value]) => [role, context.mapped(value)]));
-  if (node.kind === "view") return { value: context.builder.reshape(inputs.x as Value, (node.outputs.value as Value).type.shape) };
+  if (node.kind === "view")
+    return { value: context.builder.reshape(inputs.x as Value, (node.outputs.value as Value).type.shape) };
   return rule(node, inputs, context) ?? context.builder.op(node.op as AnyOp as Op, inputs, node.attributes);
 }
 

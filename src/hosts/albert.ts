@@ -52,19 +52,29 @@ export function albert(source: HostSource, half: boolean): Host {
     ignored: [
       bertBuffers,
       { pattern: /^predictions\.decoder\.(weight|bias)$/, reason: "tied copy" },
-      { pattern: /^(predictions\.|sop_classifier\.|classifier\.|qa_outputs\.|(albert\.)?pooler\.)/, reason: "head of another task" },
+      {
+        pattern: /^(predictions\.|sop_classifier\.|classifier\.|qa_outputs\.|(albert\.)?pooler\.)/,
+        reason: "head of another task",
+      },
     ],
     embed: (b) => {
       const { hidden, segments } = embedIds(b, weights, eps);
       return { hidden: weights.linear(b, hidden, "embeddings.mapping"), segments };
     },
-    layer: (b, index, x: Value, segments) => postNormLayer(b, x, segments, settings, `groups.${Math.floor(index / layersPerGroup)}`),
+    layer: (b, index, x: Value, segments) =>
+      postNormLayer(b, x, segments, settings, `groups.${Math.floor(index / layersPerGroup)}`),
     finish: (_, x) => x,
     head: head === null ? null : head.bind(weights),
   };
 }
 
-function chooseHead({ config, tensors }: HostSource, shape: HostShape, prefix: string, width: number, eps: number): HeadPlan | null {
+function chooseHead(
+  { config, tensors }: HostSource,
+  shape: HostShape,
+  prefix: string,
+  width: number,
+  eps: number,
+): HeadPlan | null {
   if (tensors.has("classifier.weight")) return pooledClassifier(config, shape, `${prefix}pooler`, "classifier");
   if (!tensors.has("predictions.dense.weight")) return null;
   return maskedLanguageHead({

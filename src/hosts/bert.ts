@@ -65,7 +65,10 @@ export function idsInput(shape: HostShape): { vocabulary: number; types: number 
 }
 
 /** Buffers that old checkpoints carry. */
-export const bertBuffers: IgnoredTensors = { pattern: /(^|\.)embeddings\.(position_ids|token_type_ids)$/, reason: "buffer" };
+export const bertBuffers: IgnoredTensors = {
+  pattern: /(^|\.)embeddings\.(position_ids|token_type_ids)$/,
+  reason: "buffer",
+};
 
 function layerWeights(prefix: string, index: number, shape: HostShape): WeightSpec[] {
   const at = `${prefix}encoder.layer.${index}`;
@@ -75,7 +78,12 @@ function layerWeights(prefix: string, index: number, shape: HostShape): WeightSp
   const qkv = ["query", "key", "value"].map((which) => part(`attention.self.${which}`, width));
   return [
     ...linearWeights({ name: `${name}.qkv`, parts: qkv, inputs: width, bias: true }),
-    ...linearWeights({ name: `${name}.proj`, parts: [part("attention.output.dense", width)], inputs: width, bias: true }),
+    ...linearWeights({
+      name: `${name}.proj`,
+      parts: [part("attention.output.dense", width)],
+      inputs: width,
+      bias: true,
+    }),
     ...normWeights(`${name}.norm1`, `${at}.attention.output.LayerNorm`, width),
     ...linearWeights({ name: `${name}.up`, parts: [part("intermediate.dense", ffnWidth)], inputs: width, bias: true }),
     ...linearWeights({ name: `${name}.down`, parts: [part("output.dense", width)], inputs: ffnWidth, bias: true }),
@@ -113,7 +121,12 @@ export function bert(source: HostSource, half: boolean): Host {
   };
 }
 
-function chooseHead(source: HostSource, shape: HostShape, prefix: string, eps: number): ReturnType<typeof pooledClassifier> | null {
+function chooseHead(
+  source: HostSource,
+  shape: HostShape,
+  prefix: string,
+  eps: number,
+): ReturnType<typeof pooledClassifier> | null {
   const { config, tensors } = source;
   if (hasArchitecture(config, "ForTokenClassification")) return tokenClassifier(config, shape, "classifier");
   if (tensors.has("classifier.weight")) return pooledClassifier(config, shape, `${prefix}pooler.dense`, "classifier");

@@ -9,19 +9,26 @@ export type Config = Readonly<Record<string, unknown>>;
 
 function refuse(field: string, found: unknown, expected: string): never {
   const message = `config.json: ${field} is ${JSON.stringify(found) ?? "missing"}, expected ${expected}`;
-  throw new EngineError("BAD_CONFIG", message, { where: field, fix: `give ${field} in config.json or in the config option` });
+  throw new EngineError("BAD_CONFIG", message, {
+    where: field,
+    fix: `give ${field} in config.json or in the config option`,
+  });
 }
 
 /** @returns a positive integer field. */
 export function positive(config: Config, field: string, fallback?: number): number {
   const value = config[field] ?? fallback;
-  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= 2 ** 31 ? value : refuse(field, value, "a positive integer");
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= 2 ** 31
+    ? value
+    : refuse(field, value, "a positive integer");
 }
 
 /** @returns a positive finite number field. */
 export function positiveNumber(config: Config, field: string, fallback?: number): number {
   const value = config[field] ?? fallback;
-  return typeof value === "number" && Number.isFinite(value) && value > 0 ? value : refuse(field, value, "a positive number");
+  return typeof value === "number" && Number.isFinite(value) && value > 0
+    ? value
+    : refuse(field, value, "a positive number");
 }
 
 /** @returns an activation by the name used in configuration files (MATHS §0.3). */

@@ -36,7 +36,13 @@ function layerWeights(prefix: string, index: number, shape: HostShape): WeightSp
   const name = `layers.${index}`;
   const { width, ffnWidth } = shape;
   const conv = (weight: string, tensor: string, inputs: number, out: number): WeightSpec[] =>
-    linearWeights({ name: `${name}.${weight}`, parts: [{ tensor: `${at}.${tensor}`, out }], inputs, bias: true, transposed: true });
+    linearWeights({
+      name: `${name}.${weight}`,
+      parts: [{ tensor: `${at}.${tensor}`, out }],
+      inputs,
+      bias: true,
+      transposed: true,
+    });
   return [
     ...normWeights(`${name}.norm1`, `${at}.ln_1`, width),
     ...conv("qkv", "attn.c_attn", width, 3 * width),

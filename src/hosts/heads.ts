@@ -39,7 +39,12 @@ function apply(b: GraphBuilder, x: Value, kind: ActivationName): Value {
 /** logits = E·LN(act(dense(h))) + bias with E the word embeddings: [rows, vocabulary]. */
 export function maskedLanguageHead(plan: MaskedLanguageHead): HeadPlan {
   const weights = [
-    ...linearWeights({ name: "head.dense", parts: [{ tensor: plan.dense, out: plan.width }], inputs: plan.inputs, bias: true }),
+    ...linearWeights({
+      name: "head.dense",
+      parts: [{ tensor: plan.dense, out: plan.width }],
+      inputs: plan.inputs,
+      bias: true,
+    }),
     ...normWeights("head.norm", plan.norm, plan.width),
     plainWeight("head.bias", plan.bias, [plan.vocabulary], "vector"),
   ];
@@ -47,7 +52,12 @@ export function maskedLanguageHead(plan: MaskedLanguageHead): HeadPlan {
     rows: "token",
     labels: plan.vocabulary,
     build: (b, { hidden }) => {
-      const x = lookup.norm(b, apply(b, lookup.linear(b, hidden, "head.dense"), plan.activation), "head.norm", plan.eps);
+      const x = lookup.norm(
+        b,
+        apply(b, lookup.linear(b, hidden, "head.dense"), plan.activation),
+        "head.norm",
+        plan.eps,
+      );
       const logits = b.op(matmul, { x, w: lookup.value(b, "embeddings.word") }, {}).y as Value;
       return b.op(elementwise, { a: logits, b: lookup.value(b, "head.bias") }, { operation: "add" }).y as Value;
     },
@@ -67,7 +77,12 @@ export function pooledClassifier(config: Config, shape: HostShape, pooler: strin
   const { width } = shape;
   const weights = [
     ...linearWeights({ name: "head.pooler", parts: [{ tensor: pooler, out: width }], inputs: width, bias: true }),
-    ...linearWeights({ name: "head.classifier", parts: [{ tensor: classifier, out: labels }], inputs: width, bias: true }),
+    ...linearWeights({
+      name: "head.classifier",
+      parts: [{ tensor: classifier, out: labels }],
+      inputs: width,
+      bias: true,
+    }),
   ];
   const bind = (lookup: WeightLookup): HostHead => ({
     rows: "sequence",

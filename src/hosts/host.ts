@@ -68,7 +68,9 @@ export interface Selection {
 }
 
 /** Which rows a layer computes: all of them, or a selection with keys from the selection or from all rows. */
-export type LayerRows = { readonly selection: null } | { readonly selection: Selection; readonly keys: "selected" | "all" };
+export type LayerRows =
+  | { readonly selection: null }
+  | { readonly selection: Selection; readonly keys: "selected" | "all" };
 
 /** The heavy path of a layer over the rows asked for. */
 export interface HeavyPath {

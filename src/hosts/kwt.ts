@@ -97,7 +97,8 @@ function features(b: GraphBuilder, weights: WeightLookup, frontEnd: FrontEnd): V
   const { hop, frames } = frontEnd;
   const apply = (operation: ElementwiseOperation, a: Value, second?: Value): Value =>
     b.op(elementwise, { a, b: second }, { operation }).y as Value;
-  const project = (x: Value, name: string): Value => b.op(matmul, { x, w: weights.value(b, `frontend.${name}`) }, {}).y as Value;
+  const project = (x: Value, name: string): Value =>
+    b.op(matmul, { x, w: weights.value(b, `frontend.${name}`) }, {}).y as Value;
   const hops = b.input("audio", [runtimeDim("sequences", frames + HOPS_PER_FRAME - 1), hop]);
   const index = b.input("frames.index", [runtimeDim("frames", HOPS_PER_FRAME)], "u32");
   const cut = b.reshape(b.op(gatherRows, { x: hops, rows: index }, {}).y as Value, [FRAMES, hop * HOPS_PER_FRAME]);
@@ -159,7 +160,8 @@ export function kwt({ config }: HostSource, half: boolean): Host {
     ignored: [],
     embed: (b, source) => {
       const segments = segmentsInput(b);
-      const given = source === "audio" ? features(b, weights, frontEnd) : b.input("features", [FRAMES, frontEnd.coefficients]);
+      const given =
+        source === "audio" ? features(b, weights, frontEnd) : b.input("features", [FRAMES, frontEnd.coefficients]);
       const patches = weights.linear(b, given, "embeddings.patch");
       const fill = b.reshape(weights.value(b, "embeddings.class"), [width]);
       const base = b.op(gatherRows, { x: patches, rows: b.input("rows.index", [ROWS], "u32"), fill }, {}).y as Value;

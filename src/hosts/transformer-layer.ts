@@ -41,13 +41,22 @@ function take(b: GraphBuilder, x: Value, rows: LayerRows): Value {
  * k-to-k projects queries, keys and values of the selected rows in one matmul; k-to-all projects keys and values of
  * all rows (MATHS §1.2, eq. 8). Capture points: `attention.probabilities`, `attention.output`.
  */
-function attend(b: GraphBuilder, x: Value, segments: Value, rows: LayerRows, settings: LayerSettings, prefix: LayerPrefix): Value {
+function attend(
+  b: GraphBuilder,
+  x: Value,
+  segments: Value,
+  rows: LayerRows,
+  settings: LayerSettings,
+  prefix: LayerPrefix,
+): Value {
   const { shape, weights } = settings;
   const d = shape.heads * shape.headWidth;
   const { selection } = rows;
   const all = selection !== null && rows.keys === "all";
   const queries = take(b, x, rows);
-  const q = all ? weights.linear(b, queries, `${prefix}.qkv`, { first: 0, count: d }) : weights.linear(b, queries, `${prefix}.qkv`);
+  const q = all
+    ? weights.linear(b, queries, `${prefix}.qkv`, { first: 0, count: d })
+    : weights.linear(b, queries, `${prefix}.qkv`);
   const kv = all ? weights.linear(b, x, `${prefix}.qkv`, { first: d, count: 2 * d }) : q;
   const inputs = {
     q,
@@ -93,19 +102,36 @@ function feedForward(b: GraphBuilder, x: Value, settings: LayerSettings, prefix:
 }
 
 /** LN2(h + FFN(h)) with h = LN1(x + attention(x)). */
-export function postNormLayer(b: GraphBuilder, x: Value, segments: Value, settings: LayerSettings, prefix: LayerPrefix): HostLayer {
+export function postNormLayer(
+  b: GraphBuilder,
+  x: Value,
+  segments: Value,
+  settings: LayerSettings,
+  prefix: LayerPrefix,
+): HostLayer {
   const heavy = (rows: LayerRows): HeavyPath => {
     const input = take(b, x, rows);
     const attended = attend(b, x, segments, rows, settings, prefix);
     const h = settings.weights.norm(b, add(b, attended, input), `${prefix}.norm1`, settings.eps);
-    const output = settings.weights.norm(b, add(b, feedForward(b, h, settings, prefix), h), `${prefix}.norm2`, settings.eps);
+    const output = settings.weights.norm(
+      b,
+      add(b, feedForward(b, h, settings, prefix), h),
+      `${prefix}.norm2`,
+      settings.eps,
+    );
     return { output, delta: subtract(b, output, input) };
   };
   return { siteInput: x, heavy };
 }
 
 /** h + FFN(LN2(h)) with h = x + attention(LN1(x)). */
-export function preNormLayer(b: GraphBuilder, x: Value, segments: Value, settings: LayerSettings, prefix: LayerPrefix): HostLayer {
+export function preNormLayer(
+  b: GraphBuilder,
+  x: Value,
+  segments: Value,
+  settings: LayerSettings,
+  prefix: LayerPrefix,
+): HostLayer {
   const siteInput = settings.weights.norm(b, x, `${prefix}.norm1`, settings.eps);
   const heavy = (rows: LayerRows): HeavyPath => {
     const attended = attend(b, siteInput, segments, rows, settings, prefix);

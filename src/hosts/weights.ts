@@ -24,7 +24,12 @@ export function linearWeights({ name, parts, inputs, bias, transposed }: LinearS
     transposed === true
       ? { tensor: `${part.tensor}.weight`, shape: [inputs, part.out], transpose: true }
       : { tensor: `${part.tensor}.weight`, shape: [part.out, inputs] };
-  const weight: WeightSpec = { name: `${name}.weight`, shape: [out, inputs], kind: "matrix", parts: parts.map(weightPart) };
+  const weight: WeightSpec = {
+    name: `${name}.weight`,
+    shape: [out, inputs],
+    kind: "matrix",
+    parts: parts.map(weightPart),
+  };
   if (!bias) return [weight];
   const biasParts = parts.map((part) => ({ tensor: `${part.tensor}.bias`, shape: [part.out] }));
   return [weight, { name: `${name}.bias`, shape: [out], kind: "vector", parts: biasParts }];
@@ -41,7 +46,12 @@ export function normWeights(name: string, tensor: string, width: number): Weight
 }
 
 /** @returns the spec of a table or vector taken as it is. */
-export function plainWeight(name: string, tensor: string, shape: readonly number[], kind: WeightSpec["kind"]): WeightSpec {
+export function plainWeight(
+  name: string,
+  tensor: string,
+  shape: readonly number[],
+  kind: WeightSpec["kind"],
+): WeightSpec {
   return { name, shape, kind, parts: [{ tensor, shape }] };
 }
 

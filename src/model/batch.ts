@@ -26,26 +26,47 @@ function refuse(message: string, where: string, fix: string): never {
 export function packBatch(shape: HostShape, tokenizer: (() => Tokenizer) | null, input: RunInput): Batch {
   const given = KINDS.filter((kind) => input[kind] !== undefined);
   if (given.length !== 1) {
-    refuse(`a run takes exactly one of ${KINDS.join(", ")}; given: ${given.join(", ") || "none"}`, "input", "pass one kind of input");
+    refuse(
+      `a run takes exactly one of ${KINDS.join(", ")}; given: ${given.join(", ") || "none"}`,
+      "input",
+      "pass one kind of input",
+    );
   }
   const { input: reads } = shape;
   if (input.texts !== undefined && reads.kind === "ids") {
-    if (tokenizer === null) refuse("texts need a tokenizer", "texts", 'pass tokenizer: "smiles", "wordpiece" or a folder to loadModel');
+    if (tokenizer === null)
+      refuse("texts need a tokenizer", "texts", 'pass tokenizer: "smiles", "wordpiece" or a folder to loadModel');
     const encoder = (tokenizer as () => Tokenizer)();
     const encodings = input.texts.map((text) => encoder.encode(text as string | [string, string]));
-    const batch = packIds(shape, encodings.map(({ ids }) => ids), encodings.map(({ types }) => types));
+    const batch = packIds(
+      shape,
+      encodings.map(({ ids }) => ids),
+      encodings.map(({ types }) => types),
+    );
     return { ...batch, tokens: encodings.map(({ tokens }) => tokens) };
   }
   if (input.ids !== undefined && reads.kind === "ids") return packIds(shape, input.ids, input.types);
   if (input.audio !== undefined && reads.kind === "audio") return packAudio(shape, input);
   if (input.features !== undefined && reads.kind === "audio") return packFeatures(shape, input.features);
-  return refuse(`a ${shape.family} model does not take ${given[0]}`, String(given[0]), `pass ${reads.kind === "ids" ? "ids or texts" : "audio or features"}`);
+  return refuse(
+    `a ${shape.family} model does not take ${given[0]}`,
+    String(given[0]),
+    `pass ${reads.kind === "ids" ? "ids or texts" : "audio or features"}`,
+  );
 }
 
-function packIds(shape: HostShape, sequences: readonly ArrayLike<number>[], types?: readonly ArrayLike<number>[]): Batch {
+function packIds(
+  shape: HostShape,
+  sequences: readonly ArrayLike<number>[],
+  types?: readonly ArrayLike<number>[],
+): Batch {
   const { vocabulary, types: typeCount } = shape.input as Extract<HostShape["input"], { kind: "ids" }>;
   if (types !== undefined && types.length !== sequences.length) {
-    refuse(`types holds ${types.length} sequences, ids ${sequences.length}`, "types", "give types for every sequence or leave them away");
+    refuse(
+      `types holds ${types.length} sequences, ids ${sequences.length}`,
+      "types",
+      "give types for every sequence or leave them away",
+    );
   }
   const rows = sequences.map((sequence, index) => {
     checkLength(shape, sequence.length, `ids[${index}]`);
@@ -58,11 +79,16 @@ function packIds(shape: HostShape, sequences: readonly ArrayLike<number>[], type
   sequences.forEach((sequence, index) => {
     const own = types?.[index];
     if (own !== undefined && own.length !== sequence.length) {
-      refuse(`types[${index}] has ${own.length} tokens, ids[${index}] ${sequence.length}`, `types[${index}]`, "give one type per token");
+      refuse(
+        `types[${index}] has ${own.length} tokens, ids[${index}] ${sequence.length}`,
+        `types[${index}]`,
+        "give one type per token",
+      );
     }
     for (let token = 0; token < sequence.length; token += 1) {
       ids[at] = inRange(sequence[token] as number, vocabulary, `ids[${index}][${token}]`);
-      typeIds[at] = own === undefined ? 0 : inRange(own[token] as number, Math.max(typeCount, 1), `types[${index}][${token}]`);
+      typeIds[at] =
+        own === undefined ? 0 : inRange(own[token] as number, Math.max(typeCount, 1), `types[${index}][${token}]`);
       at += 1;
     }
   });
@@ -71,13 +97,21 @@ function packIds(shape: HostShape, sequences: readonly ArrayLike<number>[], type
 
 function inRange(value: number, limit: number, where: string): number {
   if (Number.isInteger(value) && value >= 0 && value < limit) return value;
-  return refuse(`${where} is ${String(value)}, expected a whole number from 0 to ${limit - 1}`, where, "check the tokenizer or the ids");
+  return refuse(
+    `${where} is ${String(value)}, expected a whole number from 0 to ${limit - 1}`,
+    where,
+    "check the tokenizer or the ids",
+  );
 }
 
 function checkLength(shape: HostShape, length: number, where: string): void {
   if (length === 0) refuse(`${where} is empty`, where, "leave empty sequences out");
   if (length <= shape.maxTokens) return;
-  refuse(`${where} has ${length} tokens; the position table of this ${shape.family} holds ${shape.maxTokens}`, where, "cut the sequence into pieces");
+  refuse(
+    `${where} has ${length} tokens; the position table of this ${shape.family} holds ${shape.maxTokens}`,
+    where,
+    "cut the sequence into pieces",
+  );
 }
 
 function packAudio(shape: HostShape, { audio, sampleRate, crop }: RunInput): Batch {
@@ -93,9 +127,14 @@ function packFeatures(shape: HostShape, features: NonNullable<RunInput["features
     const where = `features[${index}]`;
     const [count, width] = given;
     if (given.length !== 2 || width !== featureWidth || data.length !== (count as number) * featureWidth) {
-      refuse(`${where} has shape [${given.join(", ")}] and ${data.length} values, expected [n, ${featureWidth}]`, where, "give n rows of features");
+      refuse(
+        `${where} has shape [${given.join(", ")}] and ${data.length} values, expected [n, ${featureWidth}]`,
+        where,
+        "give n rows of features",
+      );
     }
-    if (!data.every(Number.isFinite)) refuse(`${where} holds a value that is not finite`, where, "remove NaN and infinities");
+    if (!data.every(Number.isFinite))
+      refuse(`${where} holds a value that is not finite`, where, "remove NaN and infinities");
     if (count === 0) refuse(`${where} is empty`, where, "leave empty sequences out");
     checkLength(shape, (count as number) + 1, where);
     return (count as number) + 1;

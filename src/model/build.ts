@@ -34,7 +34,14 @@ export const SLOT_INPUTS = { dense: "slots.dense", light: "slots.light" } as con
 /** Prefix of captured values among the outputs of a graph. */
 export const CAPTURE = "capture ";
 
-function buildLayer(b: GraphBuilder, host: Host, bank: AdapterBank | null, signature: Signature, stream: Stream, index: number): { x: Value; outputs: [string, Value][] } {
+function buildLayer(
+  b: GraphBuilder,
+  host: Host,
+  bank: AdapterBank | null,
+  signature: Signature,
+  stream: Stream,
+  index: number,
+): { x: Value; outputs: [string, Value][] } {
   const { hidden: x, segments } = stream;
   b.name("input", x);
   const layer = host.layer(b, index, x, segments);
@@ -69,15 +76,23 @@ export function buildModel(host: Host, bank: AdapterBank | null, signature: Sign
   const { segments } = embedded;
   let x = b.name("embeddings", embedded.hidden);
   for (let index = 0; index < host.shape.layers; index += 1) {
-    const layer = b.scope(`layers.${index}`, () => buildLayer(b, host, bank, signature, { hidden: x, segments }, index));
+    const layer = b.scope(`layers.${index}`, () =>
+      buildLayer(b, host, bank, signature, { hidden: x, segments }, index),
+    );
     x = layer.x;
     if (signature.outputs.includes("routing")) for (const [name, value] of layer.outputs) results.set(name, value);
   }
-  const hidden = b.name("hidden", b.scope("final", () => host.finish(b, x)));
+  const hidden = b.name(
+    "hidden",
+    b.scope("final", () => host.finish(b, x)),
+  );
   if (signature.outputs.includes("hidden")) results.set("hidden", hidden);
   if (host.head !== null && signature.outputs.includes("heads.default")) {
     const { head } = host;
-    results.set("heads.default", b.scope("head", () => head.build(b, { hidden, segments })));
+    results.set(
+      "heads.default",
+      b.scope("head", () => head.build(b, { hidden, segments })),
+    );
   }
   for (const name of signature.captures) {
     const value = b.names.get(name);

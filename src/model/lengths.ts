@@ -53,7 +53,12 @@ function splitKey(key: string): [string, string] {
 export function lengthsFor(graph: Graph, shape: HostShape, rows: readonly number[], feed: HostFeed): Lengths {
   const table = offsets(rows);
   const total = table[rows.length] as number;
-  const sizes: Record<string, number> = { ...feed.sizes, rows: total, sequences: rows.length, offsets: rows.length + 1 };
+  const sizes: Record<string, number> = {
+    ...feed.sizes,
+    rows: total,
+    sequences: rows.length,
+    offsets: rows.length + 1,
+  };
   const inputs: Record<string, Uint32Array> = { ...feed.inputs, segments: table };
   for (const symbol of symbolsOf(graph)) {
     const reduction = reductionOf(symbol);

@@ -42,7 +42,8 @@ function problems(host: Host, tensors: Tensors): string[] {
   for (const spec of host.weights) spec.parts.forEach(need);
   for (const table of host.tables ?? []) need(table);
   for (const name of tensors.keys()) {
-    if (!used.has(name) && reasonFor(host, name) === undefined) found.push(`unexpected: ${name} [${tensors.get(name)?.shape.join(", ")}]`);
+    if (!used.has(name) && reasonFor(host, name) === undefined)
+      found.push(`unexpected: ${name} [${tensors.get(name)?.shape.join(", ")}]`);
   }
   return found;
 }
@@ -56,7 +57,8 @@ function transpose(data: Float32Array, [rows, columns]: readonly number[]): Floa
   const width = columns as number;
   const turned = new Float32Array(data.length);
   for (let row = 0; row < height; row += 1) {
-    for (let column = 0; column < width; column += 1) turned[column * height + row] = data[row * width + column] as number;
+    for (let column = 0; column < width; column += 1)
+      turned[column * height + row] = data[row * width + column] as number;
   }
   return turned;
 }
@@ -88,17 +90,29 @@ export function readWeights(host: Host, tensors: Tensors, file: string): ReadWei
     for (const spec of host.weights) {
       const data = assemble(spec, tensors);
       const bad = data.findIndex((value) => !Number.isFinite(value));
-      if (bad >= 0) listed.push(`not finite: ${spec.parts.map(({ tensor }) => tensor).join(" + ")} holds ${data[bad]} at element ${bad}`);
+      if (bad >= 0)
+        listed.push(
+          `not finite: ${spec.parts.map(({ tensor }) => tensor).join(" + ")} holds ${data[bad]} at element ${bad}`,
+        );
       parameters.set(spec.name, { spec, data });
     }
   }
   if (listed.length > 0) {
     const message = `${file} does not fit the ${host.shape.family} host: ${listed.length} problem${listed.length > 1 ? "s" : ""}\n  ${listed.join("\n  ")}`;
-    throw new EngineError("BAD_WEIGHTS", message, { where: file, fix: "check that config and weights belong together" });
+    throw new EngineError("BAD_WEIGHTS", message, {
+      where: file,
+      fix: "check that config and weights belong together",
+    });
   }
-  const tables = new Map((host.tables ?? []).map(({ tensor }) => [tensor, integers(tensors.get(tensor) as StoredTensor)]));
-  const used = new Set([...host.weights.flatMap(({ parts }) => parts), ...(host.tables ?? [])].map(({ tensor }) => tensor));
-  const ignored = [...tensors.keys()].filter((name) => !used.has(name)).map((tensor) => ({ tensor, reason: reasonFor(host, tensor) as string }));
+  const tables = new Map(
+    (host.tables ?? []).map(({ tensor }) => [tensor, integers(tensors.get(tensor) as StoredTensor)]),
+  );
+  const used = new Set(
+    [...host.weights.flatMap(({ parts }) => parts), ...(host.tables ?? [])].map(({ tensor }) => tensor),
+  );
+  const ignored = [...tensors.keys()]
+    .filter((name) => !used.has(name))
+    .map((tensor) => ({ tensor, reason: reasonFor(host, tensor) as string }));
   const bytes = [...parameters.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
   return { parameters, tables, report: { matched: used.size, ignored, bytes } };
 }

@@ -36,7 +36,15 @@ export interface LoadOptions {
   readonly onProgress?: (progress: LoadProgress) => void;
 }
 
-const KNOWN: ReadonlySet<string> = new Set(["config", "weights", "tokenizer", "maxRows", "slots", "precision", "onProgress"]);
+const KNOWN: ReadonlySet<string> = new Set([
+  "config",
+  "weights",
+  "tokenizer",
+  "maxRows",
+  "slots",
+  "precision",
+  "onProgress",
+]);
 
 function checkOptions(options: LoadOptions): void {
   const unknown = Object.keys(options).filter((name) => !KNOWN.has(name));
@@ -46,13 +54,17 @@ function checkOptions(options: LoadOptions): void {
   }
   const positive = (name: string, value: number | undefined): void => {
     if (value === undefined || (Number.isInteger(value) && value > 0)) return;
-    throw new EngineError("BAD_CONFIG", `loadModel: ${name} is ${value}, expected a positive whole number`, { where: name });
+    throw new EngineError("BAD_CONFIG", `loadModel: ${name} is ${value}, expected a positive whole number`, {
+      where: name,
+    });
   };
   positive("maxRows", options.maxRows);
   positive("slots.count", options.slots?.count);
   positive("slots.width", options.slots?.width);
   if (options.precision === undefined || options.precision === "f32" || options.precision === "f16") return;
-  throw new EngineError("BAD_CONFIG", `loadModel: precision is ${String(options.precision)}, expected f32 or f16`, { where: "precision" });
+  throw new EngineError("BAD_CONFIG", `loadModel: precision is ${String(options.precision)}, expected f32 or f16`, {
+    where: "precision",
+  });
 }
 
 async function tokenizerFiles(folder: Folder, config: Readonly<Record<string, unknown>>): Promise<TokenizerFiles> {
@@ -98,7 +110,8 @@ export async function loadFolder(gpu: Gpu, folder: Folder, options: LoadOptions 
   const half = options.precision === "f16";
   const host = buildHost({ config: checkpoint.config, tensors: new Set(checkpoint.tensors.keys()) }, half);
   const read = readWeights(host, checkpoint.tensors, checkpoint.file);
-  const text = host.shape.input.kind === "ids" ? await tokenizerFor(folder, checkpoint.config, options.tokenizer) : null;
+  const text =
+    host.shape.input.kind === "ids" ? await tokenizerFor(folder, checkpoint.config, options.tokenizer) : null;
   progress("upload", 0.7);
   const parameters = new Parameters(gpu);
   try {

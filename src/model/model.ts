@@ -41,7 +41,9 @@ export interface ModelParts {
 }
 
 /** A fresh adapter's description: a preset name, or fields with optional tensors. */
-export type AdapterSource = string | { readonly config: string | Readonly<Record<string, unknown>>; readonly tensors?: AdapterTensors };
+export type AdapterSource =
+  | string
+  | { readonly config: string | Readonly<Record<string, unknown>>; readonly tensors?: AdapterTensors };
 
 /** A policy with the router vector of every routed layer. */
 interface Routing {
@@ -103,7 +105,10 @@ export class Model {
     const bottleneck = bottleneckWidth(settings, shape.width);
     await this.#enqueue(() => {
       if (this.#slots.has(name)) {
-        throw new EngineError("UNKNOWN_NAME", `there is an adapter ${name} already`, { where: name, fix: "remove it first or choose another name" });
+        throw new EngineError("UNKNOWN_NAME", `there is an adapter ${name} already`, {
+          where: name,
+          fix: "remove it first or choose another name",
+        });
       }
       const bank = this.#bankFor(bottleneck);
       const slot = bank.claim(name, bottleneck);
@@ -134,7 +139,10 @@ export class Model {
   setRouting(policy: CodaPolicy | null): void {
     this.#alive();
     if (policy !== null) {
-      if (policy.kind !== "coda") throw new EngineError("BAD_CONFIG", "setRouting takes the result of coda(...) or null", { where: "setRouting" });
+      if (policy.kind !== "coda")
+        throw new EngineError("BAD_CONFIG", "setRouting takes the result of coda(...) or null", {
+          where: "setRouting",
+        });
       if (policy.adapter !== null) this.#known(policy.adapter);
     }
     this.#routing = policy === null ? null : { policy, vectors: this.#routerVectors(policy) };
@@ -218,7 +226,10 @@ export class Model {
     const slot = this.#slots.get(name);
     if (slot !== undefined) return slot;
     const known = this.adapters.join(", ") || "none";
-    throw new EngineError("UNKNOWN_NAME", `there is no adapter ${name}; resident: ${known}`, { where: name, fix: "add it with addAdapter" });
+    throw new EngineError("UNKNOWN_NAME", `there is no adapter ${name}; resident: ${known}`, {
+      where: name,
+      fix: "add it with addAdapter",
+    });
   }
 
   #slotOf(name: string | null): number {
@@ -241,7 +252,10 @@ export class Model {
     const given = policy.weights;
     if (given !== null && (given.length !== routed.length || given.some((vector) => vector.length !== width))) {
       const message = `coda: weights holds ${given.length} vectors of ${given.map(({ length }) => length).join(", ")}, expected ${routed.length} of ${width}`;
-      throw new EngineError("BAD_CONFIG", message, { where: "coda.weights", fix: "give one vector of the host's width per routed layer" });
+      throw new EngineError("BAD_CONFIG", message, {
+        where: "coda.weights",
+        fix: "give one vector of the host's width per routed layer",
+      });
     }
     if (given?.some((vector) => !vector.every(Number.isFinite)) === true) {
       throw new EngineError("BAD_CONFIG", "coda: weights holds a value that is not finite", { where: "coda.weights" });
@@ -269,9 +283,12 @@ export class Model {
     const known = ["hidden", "heads", "routing", ...(head === null ? [] : ["heads.default"])];
     for (const name of outputs) {
       if (known.includes(name)) continue;
-      throw new EngineError("UNKNOWN_NAME", `there is no output ${name}; known: ${known.join(", ")}`, { where: "outputs" });
+      throw new EngineError("UNKNOWN_NAME", `there is no output ${name}; known: ${known.join(", ")}`, {
+        where: "outputs",
+      });
     }
-    const runHead = head !== null && (outputs.includes("heads.default") || (outputs.includes("heads") && head.rows === "sequence"));
+    const runHead =
+      head !== null && (outputs.includes("heads.default") || (outputs.includes("heads") && head.rows === "sequence"));
     const wanted = outputs.filter((name) => name === "hidden" || name === "routing");
     return {
       source: batch.source,
@@ -292,7 +309,10 @@ export class Model {
     const graph = this.#graphs.get(key) ?? buildOptimized(host, this.#bank, signature);
     this.#graphs.set(key, graph);
     const lengths = lengthsFor(graph, host.shape, batch.rows, this.#feed(batch));
-    const plan = await this.#plans.get(key, lengths.sizes, () => ({ graph, capacities: capacitiesFor(lengths.sizes, maxRows) }));
+    const plan = await this.#plans.get(key, lengths.sizes, () => ({
+      graph,
+      capacities: capacitiesFor(lengths.sizes, maxRows),
+    }));
     return { plan, lengths };
   }
 
@@ -312,7 +332,10 @@ export class Model {
       [SLOT_INPUTS.dense]: new Uint32Array(sequences).fill(slots.dense),
       [SLOT_INPUTS.light]: new Uint32Array(sequences).fill(slots.light),
     };
-    const result = sequences === 0 ? emptyResult(plan, lengths) : await plan.run(inputs, lengths.sizes, { profile: options.profile });
+    const result =
+      sequences === 0
+        ? emptyResult(plan, lengths)
+        : await plan.run(inputs, lengths.sizes, { profile: options.profile });
     const wall = performance.now() - start;
     const trained = options.routing?.policy.weights !== null;
     return assemble(plan, result, { shape: this.host.shape, signature, lengths, trained, wall });

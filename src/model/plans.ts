@@ -30,7 +30,11 @@ export class PlanCache {
   }
 
   /** @returns the smallest plan of this signature that holds the sizes, made if need be. */
-  async get(key: string, sizes: Sizes, make: () => { readonly graph: Graph; readonly capacities: Sizes }): Promise<Plan> {
+  async get(
+    key: string,
+    sizes: Sizes,
+    make: () => { readonly graph: Graph; readonly capacities: Sizes },
+  ): Promise<Plan> {
     const fitting = this.#entries.filter((entry) => entry.key === key && entry.plan.fits(sizes));
     fitting.sort((a, b) => (a.plan.capacities.rows ?? 0) - (b.plan.capacities.rows ?? 0));
     const found = fitting[0] ?? { key, plan: await this.#create(make()) };

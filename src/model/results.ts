@@ -69,7 +69,9 @@ function routingOf(outputs: Record<string, HostTensor>, parts: ResultParts): Run
 
 function launchTimes(plan: Plan, milliseconds: readonly number[] | null): LaunchTime[] | null {
   if (milliseconds === null) return null;
-  const launches = plan.steps.flatMap(({ node, launches: own }) => own.map(({ launch }) => ({ scope: node.scope, op: node.label, kernel: launch.kernel })));
+  const launches = plan.steps.flatMap(({ node, launches: own }) =>
+    own.map(({ launch }) => ({ scope: node.scope, op: node.label, kernel: launch.kernel })),
+  );
   return launches.map((launch, index) => ({ ...launch, milliseconds: milliseconds[index] ?? 0 }));
 }
 
@@ -82,7 +84,10 @@ export function assemble(plan: Plan, result: RunResult, parts: ResultParts): Run
     const output = outputs[name] as HostTensor;
     if (name.startsWith("heads.")) heads[name.slice("heads.".length)] = tensor(value, output, parts);
     if (!name.startsWith(CAPTURE)) continue;
-    const captured = value.node.label === "attention-probabilities" ? probabilities(value, output, parts) : tensor(value, output, parts);
+    const captured =
+      value.node.label === "attention-probabilities"
+        ? probabilities(value, output, parts)
+        : tensor(value, output, parts);
     captures[name.slice(CAPTURE.length)] = captured;
   }
   const hidden = plan.graph.outputs.get("hidden");

@@ -81,4 +81,3 @@ export interface LoadReport {
   readonly bytes: number;
   readonly notes: readonly string[];
 }
-

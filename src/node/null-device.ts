@@ -15,8 +15,15 @@ let instance: Promise<GPU> | undefined;
 export async function openNullDevice(features?: readonly string[]): Promise<Gpu> {
   instance ??= createInstance(["backend=null"]);
   const adapter = await (await instance).requestAdapter();
-  if (adapter === null || !isNullBackend(adapter.info)) throw new EngineError("NO_ADAPTER", "this build of Dawn has no null backend");
+  if (adapter === null || !isNullBackend(adapter.info))
+    throw new EngineError("NO_ADAPTER", "this build of Dawn has no null backend");
   const request = deviceRequest(adapter, "null");
   if (features !== undefined) request.requiredFeatures = features as GPUFeatureName[];
-  return createGpu({ device: await adapter.requestDevice(request), adapter, owned: true, software: true, clock: "wall" });
+  return createGpu({
+    device: await adapter.requestDevice(request),
+    adapter,
+    owned: true,
+    software: true,
+    clock: "wall",
+  });
 }

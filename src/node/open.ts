@@ -41,7 +41,9 @@ export async function openGpu(options: OpenNodeGpuOptions = {}): Promise<Gpu> {
   const gpu = await openAdapter(await requestAdapter(choice), "gpu");
   if (choice === "auto" && gpu.info.software && options.quiet !== true && !announced.fallback) {
     announced.fallback = true;
-    process.stderr.write(`adapters-webgpu: no GPU found, using the software adapter ${adapterName(gpu.info)}; expect CPU speed\n`);
+    process.stderr.write(
+      `adapters-webgpu: no GPU found, using the software adapter ${adapterName(gpu.info)}; expect CPU speed\n`,
+    );
   }
   return gpu;
 }
@@ -71,7 +73,8 @@ async function findAdapter(choice: AdapterChoice): Promise<GPUAdapter | null> {
 }
 
 async function systemAdapter(choice: AdapterChoice): Promise<GPUAdapter | null> {
-  if (process.platform !== "linux" || driversChosenByUser()) return chooseAdapter(await (dawn.system ??= createInstance()), choice);
+  if (process.platform !== "linux" || driversChosenByUser())
+    return chooseAdapter(await (dawn.system ??= createInstance()), choice);
   const outlying = outlyingDriver();
   if (outlying === null && !systemHasDrivers()) return null;
   dawn.system ??= outlying === null ? createInstance() : instanceWith(outlying);
@@ -102,6 +105,9 @@ function noAdapter(choice: AdapterChoice): EngineError {
       fix: 'install the GPU\'s Vulkan driver, name its manifest in VK_DRIVER_FILES, or ask for adapter: "auto" or "software"',
     });
   }
-  const message = choice === "software" ? "no software adapter was found" : "neither a GPU nor a software adapter was found";
-  return new EngineError("NO_ADAPTER", message, { fix: choice === "software" ? install : `install the GPU's Vulkan driver, or ${install}` });
+  const message =
+    choice === "software" ? "no software adapter was found" : "neither a GPU nor a software adapter was found";
+  return new EngineError("NO_ADAPTER", message, {
+    fix: choice === "software" ? install : `install the GPU's Vulkan driver, or ${install}`,
+  });
 }

@@ -36,7 +36,10 @@ export async function softwareDriver(): Promise<SoftwareDriver | null> {
   const archive = findArchive();
   if (archive === null) return null;
   const bytes = await readFile(archive);
-  const folder = join(await cacheFolder(), `swiftshader-${createHash("sha256").update(bytes).digest("hex").slice(0, 16)}`);
+  const folder = join(
+    await cacheFolder(),
+    `swiftshader-${createHash("sha256").update(bytes).digest("hex").slice(0, 16)}`,
+  );
   if (!existsSync(join(folder, MANIFEST))) await unpack(bytes, folder);
   return { manifest: join(folder, MANIFEST), loader: join(folder, LOADER) };
 }
@@ -88,7 +91,10 @@ async function unpack(bytes: Uint8Array, folder: string): Promise<void> {
       if (data === undefined) throw new Error(`${SOFTWARE_PACKAGE} holds no ${name}`);
       await writeFile(join(fresh, name), data, { mode: 0o755 });
     }
-    const manifest = { file_format_version: "1.0.0", ICD: { library_path: join(folder, DRIVER), api_version: "1.1.0" } };
+    const manifest = {
+      file_format_version: "1.0.0",
+      ICD: { library_path: join(folder, DRIVER), api_version: "1.1.0" },
+    };
     await writeFile(join(fresh, MANIFEST), JSON.stringify(manifest));
     await rename(fresh, folder);
   } catch (error) {

@@ -31,7 +31,8 @@ export function outlyingDriver(): string | null {
 export function systemHasDrivers(): boolean {
   if ((process.env["VK_ADD_DRIVER_FILES"] ?? "") !== "") return true;
   const home = process.env["HOME"] ?? "/";
-  const list = (value: string | undefined, fallback: string): string[] => (value === undefined || value === "" ? fallback : value).split(":");
+  const list = (value: string | undefined, fallback: string): string[] =>
+    (value === undefined || value === "" ? fallback : value).split(":");
   const roots = [
     process.env["XDG_CONFIG_HOME"] ?? join(home, ".config"),
     ...list(process.env["XDG_CONFIG_DIRS"], "/etc/xdg"),

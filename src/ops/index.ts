@@ -38,7 +38,19 @@ export {
   softmax,
   topK,
 };
-export type { Attributes, Cost, DeviceTraits, Dim, ElementType, Launch, Op, OpCall, Shape, SizeOf, TensorType } from "./op.ts";
+export type {
+  Attributes,
+  Cost,
+  DeviceTraits,
+  Dim,
+  ElementType,
+  Launch,
+  Op,
+  OpCall,
+  Shape,
+  SizeOf,
+  TensorType,
+} from "./op.ts";
 
 /** Every op by its stem. Attributes are plain data here; each op checks its own. */
 export const opsByStem: Readonly<Record<string, Op<Attributes>>> = Object.fromEntries(

@@ -44,8 +44,18 @@ export interface CodaPolicy {
 }
 
 const KNOWN: ReadonlySet<string> = new Set([
-  "reduction", "attention", "softTopK", "epsilon", "iterations", "epsilonStart", "epsilonDecay",
-  "router", "weights", "lambda", "adapter", "seed",
+  "reduction",
+  "attention",
+  "softTopK",
+  "epsilon",
+  "iterations",
+  "epsilonStart",
+  "epsilonDecay",
+  "router",
+  "weights",
+  "lambda",
+  "adapter",
+  "seed",
 ]);
 
 function refuse(field: string, value: unknown, expected: string): never {
@@ -54,7 +64,8 @@ function refuse(field: string, value: unknown, expected: string): never {
 }
 
 function numberField(field: string, value: number, low: number, expected: string, whole = false): number {
-  const good = typeof value === "number" && Number.isFinite(value) && value >= low && (!whole || Number.isInteger(value));
+  const good =
+    typeof value === "number" && Number.isFinite(value) && value >= low && (!whole || Number.isInteger(value));
   return good ? value : refuse(field, value, expected);
 }
 
@@ -85,15 +96,24 @@ function choice<T extends string>(field: string, value: T, known: readonly T[]):
  */
 export function coda(options: CodaOptions): CodaPolicy {
   for (const field of Object.keys(options)) {
-    if (!KNOWN.has(field)) refuse(field, (options as unknown as Record<string, unknown>)[field], `one of ${[...KNOWN].join(", ")}`);
+    if (!KNOWN.has(field))
+      refuse(field, (options as unknown as Record<string, unknown>)[field], `one of ${[...KNOWN].join(", ")}`);
   }
   const router: unknown = options.router ?? "learned";
   if (router !== "learned") {
     const message = "coda: only the learned router is there yet";
-    throw new EngineError("NOT_IMPLEMENTED", message, { where: "coda.router", fix: 'leave router away or pass "learned"' });
+    throw new EngineError("NOT_IMPLEMENTED", message, {
+      where: "coda.router",
+      fix: 'leave router away or pass "learned"',
+    });
   }
   const epsilon = numberField("epsilon", options.epsilon ?? 0.03, Number.MIN_VALUE, "a number above 0");
-  const decay = numberField("epsilonDecay", options.epsilonDecay ?? 0.7, Number.MIN_VALUE, "a number above 0 and at most 1");
+  const decay = numberField(
+    "epsilonDecay",
+    options.epsilonDecay ?? 0.7,
+    Number.MIN_VALUE,
+    "a number above 0 and at most 1",
+  );
   return Object.freeze({
     kind: "coda",
     reduction: reductionField(options.reduction),

@@ -61,14 +61,23 @@ export function route(
   const { softTopK: mode, epsilon, iterations, epsilonStart, epsilonDecay, lambda } = policy;
   const weights =
     lambda === null
-      ? b.op(softTopK, { scores, segments, selected_segments: selected }, { mode, epsilon, iterations, epsilonStart, epsilonDecay }).weights
+      ? b.op(
+          softTopK,
+          { scores, segments, selected_segments: selected },
+          { mode, epsilon, iterations, epsilonStart, epsilonDecay },
+        ).weights
       : b.op(fill, { x: scores }, { value: lambda }).y;
   const chosen = b.op(topK, { scores, segments, selected_segments: selected }, { count: count.symbol });
-  return { scores, weights: weights as Value, rows: chosen.rows as Value, positions: chosen.positions as Value, segments: selected };
+  return {
+    scores,
+    weights: weights as Value,
+    rows: chosen.rows as Value,
+    positions: chosen.positions as Value,
+    segments: selected,
+  };
 }
 
 /** Y = X + A(Xn) + m ⊙ PᵀΔ (eq. 11), where `light` is X + A(Xn) and `delta` the heavy path of the selected rows. */
 export function combine(b: GraphBuilder, light: Value, delta: Value, chosen: Route): Value {
   return b.op(scatterAddRows, { base: light, x: delta, rows: chosen.rows, weight: chosen.weights }, {}).y as Value;
 }
-

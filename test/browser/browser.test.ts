@@ -17,7 +17,10 @@ import type { Browser } from "./chromium.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BUILD = fileURLToPath(new URL("../../node_modules/.cache/adapters-webgpu-browser-test", import.meta.url));
-const IDS = [[1, 2, 3, 4, 5, 6, 7, 8, 9], [4, 2]];
+const IDS = [
+  [1, 2, 3, 4, 5, 6, 7, 8, 9],
+  [4, 2],
+];
 
 const PAGE = `<!doctype html><meta charset="utf-8"><script type="module">
 const post = (body) => fetch("/result", { method: "POST", body: JSON.stringify(body) });
@@ -42,26 +45,38 @@ let browser: Browser | undefined;
 let posted: Promise<Record<string, unknown>>;
 const tiny = tinyModel("bert");
 
-async function serve(request: IncomingMessage, response: ServerResponse, arrived: (body: Record<string, unknown>) => void): Promise<void> {
+async function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  arrived: (body: Record<string, unknown>) => void,
+): Promise<void> {
   const { pathname } = new URL(request.url ?? "/", "http://localhost");
-  const send = (type: string, body: string | Uint8Array): void => void response.writeHead(200, { "content-type": type }).end(body);
+  const send = (type: string, body: string | Uint8Array): void =>
+    void response.writeHead(200, { "content-type": type }).end(body);
   if (pathname === "/result") {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     arrived(JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>);
     send("text/plain", "ok");
   } else if (pathname === "/") send("text/html", PAGE);
-  else if (pathname.startsWith("/dist/") && pathname.endsWith(".js")) send("text/javascript", readFileSync(`${BUILD}${pathname.slice("/dist".length)}`));
+  else if (pathname.startsWith("/dist/") && pathname.endsWith(".js"))
+    send("text/javascript", readFileSync(`${BUILD}${pathname.slice("/dist".length)}`));
   else if (pathname.startsWith("/model/") && (await tiny.folder.has(pathname.slice("/model/".length)))) {
     send("application/octet-stream", await tiny.folder.read(pathname.slice("/model/".length)));
   } else response.writeHead(404).end();
 }
 
 beforeAll(async () => {
-  execFileSync(process.execPath, [`${ROOT}node_modules/typescript/bin/tsc`, "-p", "tsconfig.build.json", "--outDir", BUILD], { cwd: ROOT });
+  execFileSync(
+    process.execPath,
+    [`${ROOT}node_modules/typescript/bin/tsc`, "-p", "tsconfig.build.json", "--outDir", BUILD],
+    { cwd: ROOT },
+  );
   let arrived: (body: Record<string, unknown>) => void = () => undefined;
   posted = new Promise((resolve) => (arrived = resolve));
-  const web = createServer((request, response) => void serve(request, response, arrived).catch(() => response.writeHead(500).end()));
+  const web = createServer(
+    (request, response) => void serve(request, response, arrived).catch(() => response.writeHead(500).end()),
+  );
   server = web;
   await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
   browser = await openBrowser(`http://127.0.0.1:${(web.address() as AddressInfo).port}/`);
@@ -74,7 +89,9 @@ afterAll(async () => {
 });
 
 test("a page loads a model from a URL and runs it dense and routed, like Node", async () => {
-  const late = new Promise<never>((_, reject) => setTimeout(() => reject(new Error(`no answer from the page\n${browser?.log()}`)), 90_000).unref());
+  const late = new Promise<never>((_, reject) =>
+    setTimeout(() => reject(new Error(`no answer from the page\n${browser?.log()}`)), 90_000).unref(),
+  );
   const page = await Promise.race([posted, late]);
   expect(page.error, String(page.error)).toBeUndefined();
   const model = await loadFolder(await sharedGpu(), tiny.folder);

@@ -31,8 +31,15 @@ export async function openBrowser(url: string): Promise<Browser> {
   const folder = join(tmpdir(), `adapters-webgpu-browser-${process.pid}`);
   const executable = await unpack(folder);
   const flags = [
-    "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader",
-    "--enable-features=Vulkan", "--no-first-run", "--enable-logging=stderr", `--user-data-dir=${join(folder, "profile")}`,
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan",
+    "--no-first-run",
+    "--enable-logging=stderr",
+    `--user-data-dir=${join(folder, "profile")}`,
   ];
   const env = { ...process.env, LD_LIBRARY_PATH: `${join(folder, "lib")}:${process.env.LD_LIBRARY_PATH ?? ""}` };
   const child: ChildProcess = spawn(executable, [...flags, url], { env, stdio: ["ignore", "ignore", "pipe"] });

@@ -48,7 +48,8 @@ describe("buffers", () => {
 
   it("leave nothing behind after a thousand allocations", () => {
     const before = gpu.memory;
-    for (let i = 0; i < 1000; i += 1) gpu.destroyBuffer(gpu.createBuffer({ label: "leak", size: 4 * i, usage: STORAGE_USAGE }));
+    for (let i = 0; i < 1000; i += 1)
+      gpu.destroyBuffer(gpu.createBuffer({ label: "leak", size: 4 * i, usage: STORAGE_USAGE }));
     expect(gpu.memory).toEqual(before);
     expect(() => gpu.check()).not.toThrow();
   });
@@ -91,7 +92,10 @@ describe("buffers", () => {
 describe("pipelines", () => {
   it("are one per text and layout, also for concurrent calls", async () => {
     const created = gpu.counters.pipelines;
-    const [a, b] = await Promise.all([gpu.pipeline(scaleKernel(3)), gpu.pipeline({ ...scaleKernel(3), label: "other" })]);
+    const [a, b] = await Promise.all([
+      gpu.pipeline(scaleKernel(3)),
+      gpu.pipeline({ ...scaleKernel(3), label: "other" }),
+    ]);
     expect(b).toBe(a);
     expect(await gpu.pipeline(scaleKernel(3))).toBe(a);
     expect(gpu.counters.pipelines).toBe(created + 1);
@@ -109,8 +113,15 @@ describe("pipelines", () => {
   });
 
   it("report line, column and source of every error", async () => {
-    const source = kernel("broken", "fn helper() -> f32 {\n  return nothing;\n}\n@compute @workgroup_size(1) fn main() {}\n");
-    const error = await expectFailure(() => gpu.pipeline(source), "COMPILE", /broken\.wgsl:2:10: unresolved value 'nothing'/);
+    const source = kernel(
+      "broken",
+      "fn helper() -> f32 {\n  return nothing;\n}\n@compute @workgroup_size(1) fn main() {}\n",
+    );
+    const error = await expectFailure(
+      () => gpu.pipeline(source),
+      "COMPILE",
+      /broken\.wgsl:2:10: unresolved value 'nothing'/,
+    );
     expect(error.where).toBe("broken.wgsl:2:10");
     expect(error.message).toContain("2 |   return nothing;\n  |          ^");
     await failure(() => gpu.pipeline(source));
@@ -126,16 +137,32 @@ describe("pipelines", () => {
   });
 
   it("without an entry point main are refused", async () => {
-    await expectFailure(() => gpu.pipeline(kernel("nameless", "@compute @workgroup_size(1) fn other() {}")), "COMPILE", /nameless.*main/);
+    await expectFailure(
+      () => gpu.pipeline(kernel("nameless", "@compute @workgroup_size(1) fn other() {}")),
+      "COMPILE",
+      /nameless.*main/,
+    );
   });
 
   it("say which limit a workgroup or a list of bindings exceeds", async () => {
-    const { maxComputeInvocationsPerWorkgroup: invocations, maxStorageBuffersPerShaderStage: buffers } = gpu.device.limits;
+    const { maxComputeInvocationsPerWorkgroup: invocations, maxStorageBuffersPerShaderStage: buffers } =
+      gpu.device.limits;
     const wide = kernel("wide", `const SIDE: u32 = ${invocations}u;\n@compute @workgroup_size(SIDE, 2) fn main() {}`);
-    await expectFailure(() => gpu.pipeline(wide), "LIMIT", new RegExp(`wide has ${2 * invocations}.*maxComputeInvocationsPerWorkgroup is ${invocations}`));
-    const bindings = Array.from({ length: buffers + 1 }, (_, i) => `@group(0) @binding(${i}) var<storage, read> b${i}: array<f32>;`);
+    await expectFailure(
+      () => gpu.pipeline(wide),
+      "LIMIT",
+      new RegExp(`wide has ${2 * invocations}.*maxComputeInvocationsPerWorkgroup is ${invocations}`),
+    );
+    const bindings = Array.from(
+      { length: buffers + 1 },
+      (_, i) => `@group(0) @binding(${i}) var<storage, read> b${i}: array<f32>;`,
+    );
     const many = kernel("many", `${bindings.join("\n")}\n@compute @workgroup_size(1) fn main() {}`);
-    await expectFailure(() => gpu.pipeline(many), "LIMIT", new RegExp(`many binds ${buffers + 1} storage buffers; maxStorageBuffersPerShaderStage is ${buffers}`));
+    await expectFailure(
+      () => gpu.pipeline(many),
+      "LIMIT",
+      new RegExp(`many binds ${buffers + 1} storage buffers; maxStorageBuffersPerShaderStage is ${buffers}`),
+    );
   });
 });
 
@@ -144,15 +171,30 @@ describe("bind groups", () => {
     const pipeline = await gpu.pipeline(scaleKernel(2));
     const buffer = upload(gpu, "short", new Float32Array(128));
     const { bindGroups } = gpu.counters;
-    gpu.bindGroup(pipeline, [{ buffer, offset: 256, size: 4 }, { buffer, offset: 0, size: 256 }], "fine");
+    gpu.bindGroup(
+      pipeline,
+      [
+        { buffer, offset: 256, size: 4 },
+        { buffer, offset: 0, size: 256 },
+      ],
+      "fine",
+    );
     expect(gpu.counters.bindGroups).toBe(bindGroups + 1);
-    await expectFailure(() => gpu.bindGroup(pipeline, [whole(buffer)], "few"), "VALIDATION", /few: 1 slices for the 2 bindings of scale/);
+    await expectFailure(
+      () => gpu.bindGroup(pipeline, [whole(buffer)], "few"),
+      "VALIDATION",
+      /few: 1 slices for the 2 bindings of scale/,
+    );
     await expectFailure(
       () => gpu.bindGroup(pipeline, [whole(buffer), { buffer, offset: 4, size: 4 }], "skew"),
       "VALIDATION",
       /skew\.y starts at byte 4; minStorageBufferOffsetAlignment is/,
     );
-    await expectFailure(() => gpu.bindGroup(pipeline, [{ buffer, offset: 0, size: 516 }, whole(buffer)], "long"), "VALIDATION", /long\.x binds bytes 0 to 516/);
+    await expectFailure(
+      () => gpu.bindGroup(pipeline, [{ buffer, offset: 0, size: 516 }, whole(buffer)], "long"),
+      "VALIDATION",
+      /long\.x binds bytes 0 to 516/,
+    );
     const most = gpu.device.limits.maxStorageBufferBindingSize;
     await expectFailure(
       () => gpu.bindGroup(pipeline, [{ buffer, offset: 0, size: most + 4 }, whole(buffer)], "vast"),
@@ -169,9 +211,18 @@ describe("reading back", () => {
     const data = Float32Array.from({ length: 300 }, (_, i) => i + 0.5);
     const buffer = upload(gpu, "numbers", data);
     const bytes = new Uint8Array(data.buffer);
-    const ranges = [[0, 4], [400, 7], [0, 0], [1196, 4], [0, 1200], [8, 1]] as const;
+    const ranges = [
+      [0, 4],
+      [400, 7],
+      [0, 0],
+      [1196, 4],
+      [0, 1200],
+      [8, 1],
+    ] as const;
     const parts = await gpu.read(ranges.map(([offset, size]) => ({ buffer, offset, size })));
-    expect(parts.map((part) => [...new Uint8Array(part)])).toEqual(ranges.map(([offset, size]) => [...bytes.subarray(offset, offset + size)]));
+    expect(parts.map((part) => [...new Uint8Array(part)])).toEqual(
+      ranges.map(([offset, size]) => [...bytes.subarray(offset, offset + size)]),
+    );
     expect(await gpu.read([])).toEqual([]);
     gpu.destroyBuffer(buffer);
   });
@@ -181,7 +232,11 @@ describe("reading back", () => {
     await gpu.read(buffers.map(whole));
     const { buffers: made } = gpu.counters;
     const results = await Promise.all(buffers.map((buffer) => floats(gpu, buffer)));
-    expect(results.map((result) => [result.length, result[0], result[999]])).toEqual([[1000, 11, 11], [1000, 22, 22], [1000, 33, 33]]);
+    expect(results.map((result) => [result.length, result[0], result[999]])).toEqual([
+      [1000, 11, 11],
+      [1000, 22, 22],
+      [1000, 33, 33],
+    ]);
     expect(gpu.counters.buffers).toBe(made);
     for (const buffer of buffers) gpu.destroyBuffer(buffer);
   });
@@ -189,7 +244,11 @@ describe("reading back", () => {
   it("refuses ranges outside of the buffer and goes on", async () => {
     const buffer = upload(gpu, "small", Float32Array.of(7));
     await expectFailure(() => gpu.read([{ buffer, offset: 2, size: 4 }]), "VALIDATION", /not a multiple of 4/);
-    await expectFailure(() => gpu.read([{ buffer, offset: 16, size: 4 }]), "VALIDATION", /bytes 16 to 20 of a buffer of 16/);
+    await expectFailure(
+      () => gpu.read([{ buffer, offset: 16, size: 4 }]),
+      "VALIDATION",
+      /bytes 16 to 20 of a buffer of 16/,
+    );
     expect((await floats(gpu, buffer))[0]).toBe(7);
     gpu.destroyBuffer(buffer);
   });

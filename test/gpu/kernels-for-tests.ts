@@ -49,7 +49,12 @@ export function upload(gpu: Gpu, label: string, data: Float32Array): GPUBuffer {
 }
 
 /** Runs a kernel of one workgroup over buffers. */
-export async function launch(gpu: Gpu, source: KernelSource, buffers: readonly GPUBuffer[], timer?: GpuTimer): Promise<void> {
+export async function launch(
+  gpu: Gpu,
+  source: KernelSource,
+  buffers: readonly GPUBuffer[],
+  timer?: GpuTimer,
+): Promise<void> {
   const pipeline = await gpu.pipeline(source);
   const group = gpu.bindGroup(pipeline, buffers.map(whole), source.label);
   const encoder = gpu.device.createCommandEncoder();

@@ -26,7 +26,10 @@ describe("loss of the device", () => {
     const gpu = await open();
     const buffer = gpu.createBuffer({ label: "b", size: 64, usage: STORAGE_USAGE });
     gpu.device.destroy();
-    await expect(wait(gpu, buffer)).rejects.toMatchObject({ code: "DEVICE_LOST", fix: expect.stringContaining("openGpu") as string });
+    await expect(wait(gpu, buffer)).rejects.toMatchObject({
+      code: "DEVICE_LOST",
+      fix: expect.stringContaining("openGpu") as string,
+    });
     await expect(gpu.done()).rejects.toMatchObject({ code: "DEVICE_LOST" });
     expect(() => gpu.check()).toThrow("is lost");
     await gpu.dispose();
@@ -107,7 +110,10 @@ describe("the null backend", () => {
     const gpu = await openNullDevice();
     expect(gpu.info.features).toEqual(expect.arrayContaining(["shader-f16", "subgroups", "subgroup-size-control"]));
     await gpu.pipeline(scaleKernel(2));
-    await expect(openGpu({ device: gpu.device })).rejects.toMatchObject({ code: "NO_ADAPTER", message: expect.stringContaining("null backend") as string });
+    await expect(openGpu({ device: gpu.device })).rejects.toMatchObject({
+      code: "NO_ADAPTER",
+      message: expect.stringContaining("null backend") as string,
+    });
     await gpu.dispose();
     const bare = await openNullDevice([]);
     expect(bare.traits.shaderF16).toBe(false);
@@ -129,10 +135,15 @@ describe("a process", () => {
     ["not disposed", ""],
   ])("ends by itself with its device %s, and announces a software adapter once", (_, end) => {
     const args = ["--import", "tsx", "--input-type=module", "-e", script(end)];
-    const child = spawnSync(process.execPath, args, { encoding: "utf8", timeout: 30_000, cwd: new URL("../..", import.meta.url) });
+    const child = spawnSync(process.execPath, args, {
+      encoding: "utf8",
+      timeout: 30_000,
+      cwd: new URL("../..", import.meta.url),
+    });
     expect({ status: child.status, signal: child.signal }).toEqual({ status: 0, signal: null });
     const lines = child.stderr.split("\n").filter((line) => line !== "");
-    if (child.stdout.trim() === "software") expect(lines).toEqual([expect.stringContaining("no GPU found, using the software adapter")]);
+    if (child.stdout.trim() === "software")
+      expect(lines).toEqual([expect.stringContaining("no GPU found, using the software adapter")]);
     else expect(lines).toEqual([]);
   });
 });

@@ -31,7 +31,12 @@ const PROBE = `
   console.log(JSON.stringify({ auto: await report("auto"), hardware: await report("hardware"), software: await report("software"), env: process.env.VK_ICD_FILENAMES ?? null }));`;
 
 function probe(env: Record<string, string>): Record<string, string> {
-  const child = spawnSync(process.execPath, script(PROBE), { encoding: "utf8", cwd: root, env: { ...process.env, ...env }, timeout: 30_000 });
+  const child = spawnSync(process.execPath, script(PROBE), {
+    encoding: "utf8",
+    cwd: root,
+    env: { ...process.env, ...env },
+    timeout: 30_000,
+  });
   expect(child.status, child.stderr).toBe(0);
   return JSON.parse(child.stdout) as Record<string, string>;
 }
@@ -39,7 +44,9 @@ function probe(env: Record<string, string>): Record<string, string> {
 describe("the choice of an adapter", () => {
   it("auto is hardware where there is some, else software", async () => {
     const auto = await openGpu({ quiet: true });
-    const hardware = await openGpu({ adapter: "hardware" }).catch((error: unknown) => error as { code: string; fix: string });
+    const hardware = await openGpu({ adapter: "hardware" }).catch(
+      (error: unknown) => error as { code: string; fix: string },
+    );
     if ("info" in hardware) {
       expect(auto.info.software).toBe(false);
       await hardware.dispose();
@@ -63,7 +70,11 @@ describe("the choice of an adapter", () => {
   });
 
   it("concurrent openings do not disturb one another", async () => {
-    const results = await Promise.allSettled([openGpu({ adapter: "software" }), openGpu({ adapter: "hardware" }), openGpu({ quiet: true })]);
+    const results = await Promise.allSettled([
+      openGpu({ adapter: "software" }),
+      openGpu({ adapter: "hardware" }),
+      openGpu({ quiet: true }),
+    ]);
     for (const result of results) {
       if (result.status === "fulfilled") await result.value.dispose();
       else expect(result.reason).toMatchObject({ code: "NO_ADAPTER" });
@@ -90,16 +101,21 @@ describe("the choice of an adapter", () => {
     const child = spawnSync(process.execPath, script(bare), { encoding: "utf8", cwd: root, timeout: 30_000 });
     expect(child.status, child.stderr).toBe(0);
     const said = JSON.parse(child.stdout) as Record<string, string>;
-    expect(said["software"]).toMatch(/^NO_ADAPTER: no software adapter was found \| npm install --save-dev @sparticuz\/chromium/);
+    expect(said["software"]).toMatch(
+      /^NO_ADAPTER: no software adapter was found \| npm install --save-dev @sparticuz\/chromium/,
+    );
     expect(said["auto"]).toMatch(/^NO_ADAPTER: neither .*install the GPU's Vulkan driver, or npm install/);
   });
 
   it("without the package webgpu, the fix names it", () => {
-    const hook = "export function resolve(name, context, next) { if (name === 'webgpu') throw new Error('hidden'); return next(name, context); }";
+    const hook =
+      "export function resolve(name, context, next) { if (name === 'webgpu') throw new Error('hidden'); return next(name, context); }";
     const hidden = `import { register } from "node:module"; register(${JSON.stringify(`data:text/javascript,${hook}`)}); ${PROBE}`;
     const child = spawnSync(process.execPath, script(hidden), { encoding: "utf8", cwd: root, timeout: 30_000 });
     expect(child.status, child.stderr).toBe(0);
-    expect((JSON.parse(child.stdout) as Record<string, string>)["auto"]).toMatch(/^MISSING_PACKAGE: .*"webgpu".* \| npm install "webgpu@>=0\.6\.2 <0\.7"/);
+    expect((JSON.parse(child.stdout) as Record<string, string>)["auto"]).toMatch(
+      /^MISSING_PACKAGE: .*"webgpu".* \| npm install "webgpu@>=0\.6\.2 <0\.7"/,
+    );
   });
 
   it("offers the adapter for a device of one's own", async () => {
@@ -113,14 +129,19 @@ describe("the choice of an adapter", () => {
 describe("the browser's openGpu", () => {
   it("without WebGPU points Node users to the Node face", async () => {
     if ("gpu" in (globalThis.navigator ?? {})) return;
-    await expect(openInBrowser()).rejects.toMatchObject({ code: "NO_ADAPTER", fix: expect.stringContaining("adapters-webgpu/node") as string });
+    await expect(openInBrowser()).rejects.toMatchObject({
+      code: "NO_ADAPTER",
+      fix: expect.stringContaining("adapters-webgpu/node") as string,
+    });
   });
 
   it("takes a GPU object, and tells kinds of adapters apart", async () => {
     const adapter = await requestAdapter("auto");
     const software = adapter.info.isFallbackAdapter;
     const webgpu = { requestAdapter: async () => adapter } as unknown as GPU;
-    await expect(openInBrowser({ gpu: webgpu, adapter: software ? "hardware" : "software" })).rejects.toMatchObject({ code: "NO_ADAPTER" });
+    await expect(openInBrowser({ gpu: webgpu, adapter: software ? "hardware" : "software" })).rejects.toMatchObject({
+      code: "NO_ADAPTER",
+    });
     const gpu = await openInBrowser({ gpu: webgpu, adapter: software ? "software" : "hardware" });
     expect(gpu.info.software).toBe(software);
     // Nothing is known about a browser's clock, so it is not called exact.
@@ -130,15 +151,25 @@ describe("the browser's openGpu", () => {
 
   it("says so when there is no adapter at all", async () => {
     const webgpu = { requestAdapter: async () => null } as unknown as GPU;
-    await expect(openInBrowser({ gpu: webgpu })).rejects.toMatchObject({ code: "NO_ADAPTER", message: "there is no WebGPU adapter" });
+    await expect(openInBrowser({ gpu: webgpu })).rejects.toMatchObject({
+      code: "NO_ADAPTER",
+      message: "there is no WebGPU adapter",
+    });
   });
 });
 
 describe("the software driver", () => {
   it.skipIf(driver === null)("is unpacked once and whole, also by four processes at the same time", async () => {
     const env = { ...process.env, XDG_CACHE_HOME: scratch };
-    const runs = Array.from({ length: 4 }, () => promisify(execFile)(process.execPath, script("console.log(JSON.stringify(await softwareDriver()))"), { cwd: root, env }));
-    const manifests = (await Promise.all(runs)).map(({ stdout }) => (JSON.parse(stdout) as { manifest: string }).manifest);
+    const runs = Array.from({ length: 4 }, () =>
+      promisify(execFile)(process.execPath, script("console.log(JSON.stringify(await softwareDriver()))"), {
+        cwd: root,
+        env,
+      }),
+    );
+    const manifests = (await Promise.all(runs)).map(
+      ({ stdout }) => (JSON.parse(stdout) as { manifest: string }).manifest,
+    );
     expect(new Set(manifests).size).toBe(1);
     expect(manifests[0]).toContain(scratch);
     expect(existsSync(manifests[0] as string)).toBe(true);
@@ -149,7 +180,11 @@ describe("the software driver", () => {
     const blocked = join(scratch, "blocked");
     writeFileSync(blocked, "");
     const env = { ...process.env, XDG_CACHE_HOME: blocked, TMPDIR: scratch };
-    const child = spawnSync(process.execPath, script("console.log((await softwareDriver()).manifest)"), { encoding: "utf8", cwd: root, env });
+    const child = spawnSync(process.execPath, script("console.log((await softwareDriver()).manifest)"), {
+      encoding: "utf8",
+      cwd: root,
+      env,
+    });
     expect(child.stdout, child.stderr).toMatch(new RegExp(`^${scratch}/adapters-webgpu-`));
   });
 
@@ -160,7 +195,9 @@ describe("the software driver", () => {
     put("00000000003\0", 124);
     put("0", 156);
     put("abc", 512);
-    expect([...untar(archive)].map(([name, data]) => [name, new TextDecoder().decode(data)])).toEqual([["file.txt", "abc"]]);
+    expect([...untar(archive)].map(([name, data]) => [name, new TextDecoder().decode(data)])).toEqual([
+      ["file.txt", "abc"],
+    ]);
     expect(() => untar(archive.subarray(0, 513))).toThrow("truncated");
     put("-0000000777\0", 124);
     expect(() => untar(archive)).toThrow("truncated or damaged");

@@ -41,7 +41,8 @@ describe("waiting politely", () => {
     };
     // Find a length of job that is long against the first half millisecond, on whatever device this is.
     let steps = 1_000_000;
-    for (let ms = 0; ms < JOB_MS / 4; steps = Math.ceil((steps * Math.min(100, JOB_MS / ms)) / 1000) * 1000) ms = Math.max(1, (await wait(steps)).ms);
+    for (let ms = 0; ms < JOB_MS / 4; steps = Math.ceil((steps * Math.min(100, JOB_MS / ms)) / 1000) * 1000)
+      ms = Math.max(1, (await wait(steps)).ms);
     const polite = await wait(steps);
     const polling = await withSetImmediate(plainSetImmediate, () => wait(steps + 1));
     // Measured on SwiftShader: 0.02 against 1.00.
@@ -62,7 +63,18 @@ describe("waiting politely", () => {
 
     let resolver: unknown;
     void new Promise((resolve) => (resolver = resolve));
-    const others = [() => undefined, function () {}, resolver, Math.max, Promise, Map.prototype.clear, (() => undefined).bind(null), class {}, "", undefined];
+    const others = [
+      () => undefined,
+      function () {},
+      resolver,
+      Math.max,
+      Promise,
+      Map.prototype.clear,
+      (() => undefined).bind(null),
+      class {},
+      "",
+      undefined,
+    ];
     expect(others.map(isDawnPoll)).toEqual(others.map(() => false));
   });
 });

@@ -86,7 +86,11 @@ describe("graph builder", () => {
   test("values of one batch and of another length do not mix", () => {
     const b = new GraphBuilder();
     const add = (): unknown =>
-      b.op(elementwise, { a: b.input("a", [ROWS, 8]), b: b.input("b", [runtimeDim("other"), 8]) }, { operation: "add" });
+      b.op(
+        elementwise,
+        { a: b.input("a", [ROWS, 8]), b: b.input("b", [runtimeDim("other"), 8]) },
+        { operation: "add" },
+      );
     expect(add).toThrow(/\[other, 8\].*\[rows, 8\]/);
   });
 });

@@ -34,7 +34,11 @@ export class Sketch extends GraphBuilder {
   }
   norm(x: Value): Value {
     const width = x.type.shape[1] as number;
-    return this.op(layerNorm, { x, gamma: this.input("gamma", [width]), beta: this.input("beta", [width]) }, { eps: 1e-5 }).y as Value;
+    return this.op(
+      layerNorm,
+      { x, gamma: this.input("gamma", [width]), beta: this.input("beta", [width]) },
+      { eps: 1e-5 },
+    ).y as Value;
   }
   put(base: Value, x: Value, rows: Value, weight?: Value): Value {
     return this.op(scatterAddRows, { base, x, rows, weight }, {}).y as Value;
@@ -42,22 +46,35 @@ export class Sketch extends GraphBuilder {
 }
 
 /** Random inputs for every input of a graph; u32 inputs are the rows 1, 3, 5, … */
-export function randomInputs(graph: Graph, sizes: Readonly<Record<string, number>>): Record<string, Float32Array | Uint32Array> {
+export function randomInputs(
+  graph: Graph,
+  sizes: Readonly<Record<string, number>>,
+): Record<string, Float32Array | Uint32Array> {
   const inputs: Record<string, Float32Array | Uint32Array> = {};
   graph.nodes.forEach((node, index) => {
     if (node.kind !== "input") return;
     const { shape, element } = (node.outputs.value as Value).type;
-    const count = shape.reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : (sizes[dim.symbol] as number) * dim.times), 1);
-    inputs[node.label] = element === "u32" ? Uint32Array.from({ length: count }, (_, i) => 2 * i + 1) : normal(index + 1, count);
+    const count = shape.reduce<number>(
+      (product, dim) => product * (typeof dim === "number" ? dim : (sizes[dim.symbol] as number) * dim.times),
+      1,
+    );
+    inputs[node.label] =
+      element === "u32" ? Uint32Array.from({ length: count }, (_, i) => 2 * i + 1) : normal(index + 1, count);
   });
   return inputs;
 }
 
 /** The float64 values of a graph's outputs. */
-export function truth(graph: Graph, inputs: Record<string, Float32Array | Uint32Array>, sizes: Record<string, number>): Map<string, ReferenceTensor> {
+export function truth(
+  graph: Graph,
+  inputs: Record<string, Float32Array | Uint32Array>,
+  sizes: Record<string, number>,
+): Map<string, ReferenceTensor> {
   const shapeOf = (name: string): number[] => {
     const node = graph.nodes.find(({ label, kind }) => kind === "input" && label === name) as Node;
-    return (node.outputs.value as Value).type.shape.map((dim) => (typeof dim === "number" ? dim : (sizes[dim.symbol] as number) * dim.times));
+    return (node.outputs.value as Value).type.shape.map((dim) =>
+      typeof dim === "number" ? dim : (sizes[dim.symbol] as number) * dim.times,
+    );
   };
   const sources = (name: string): ReferenceTensor => {
     const data = inputs[name] as Float32Array | Uint32Array;

@@ -98,7 +98,13 @@ describe("fusion into norms", () => {
     const base = b.op(activation, { x }, { kind: "relu" }).y as Value;
     const y = b.put(base, b.ew("sub", normed, b.take(x, rows)), rows);
     const fused = await same(b, { y, normed });
-    expect(labels(fused).sort()).toEqual(["activation", "elementwise", "gather-rows", "layer-norm", "scatter-add-rows"]);
+    expect(labels(fused).sort()).toEqual([
+      "activation",
+      "elementwise",
+      "gather-rows",
+      "layer-norm",
+      "scatter-add-rows",
+    ]);
   });
 
   test("the router's score comes from the norm's launch, though others read the norm too", async () => {

@@ -19,7 +19,10 @@ function chain(depth: number): Graph {
   return b.finish({ y: x });
 }
 
-async function planned(graph: Graph, capacities: Record<string, number>): Promise<{ plan: Plan; free: () => Promise<void> }> {
+async function planned(
+  graph: Graph,
+  capacities: Record<string, number>,
+): Promise<{ plan: Plan; free: () => Promise<void> }> {
   const gpu = await sharedGpu();
   const arena = new Arena(gpu);
   const parameters = new Parameters(gpu);
@@ -60,7 +63,9 @@ describe("memory plan", () => {
 
   test("an input that is updated in place keeps its contents for the next run", async () => {
     const b = new Sketch();
-    const graph = b.finish({ y: b.put(b.input("x", [ROWS, 8]), b.input("update", [PICKED, 8]), b.input("sel", [PICKED], "u32")) });
+    const graph = b.finish({
+      y: b.put(b.input("x", [ROWS, 8]), b.input("update", [PICKED, 8]), b.input("sel", [PICKED], "u32")),
+    });
     const { plan, free } = await planned(graph, { rows: 9, picked: 4 });
     const sizes = { rows: 9, picked: 4 };
     const inputs = randomInputs(graph, sizes);
@@ -90,7 +95,8 @@ describe("executor", () => {
     const inputs = randomInputs(graph, { rows: 33 });
     const long = (await plan.run(inputs, { rows: 33 })).outputs.y?.data as Float32Array;
     for (const rows of [1, 5, 32]) {
-      const short = (await plan.run({ ...inputs, x: (inputs.x as Float32Array).slice(0, rows * 16) }, { rows })).outputs.y?.data;
+      const short = (await plan.run({ ...inputs, x: (inputs.x as Float32Array).slice(0, rows * 16) }, { rows })).outputs
+        .y?.data;
       expect(short).toEqual(long.slice(0, rows * 16));
     }
     await free();
@@ -100,8 +106,12 @@ describe("executor", () => {
     const graph = chain(1);
     const { plan, free } = await planned(graph, { rows: 8 });
     const inputs = randomInputs(graph, { rows: 8 });
-    await expect(plan.run(randomInputs(graph, { rows: 9 }), { rows: 9 })).rejects.toMatchObject({ code: "NO_CAPACITY" });
-    await expect(plan.run({ ...inputs, x: normal(1, 17) }, { rows: 8 })).rejects.toThrow(/input x \[rows, 16\]: 17 words given, expected 128/);
+    await expect(plan.run(randomInputs(graph, { rows: 9 }), { rows: 9 })).rejects.toMatchObject({
+      code: "NO_CAPACITY",
+    });
+    await expect(plan.run({ ...inputs, x: normal(1, 17) }, { rows: 8 })).rejects.toThrow(
+      /input x \[rows, 16\]: 17 words given, expected 128/,
+    );
     expect((await plan.run(inputs, { rows: 8 })).outputs.y?.shape).toEqual([8, 16]);
     await free();
   });
@@ -118,7 +128,8 @@ describe("executor", () => {
     const gpu = await sharedGpu();
     const arena = new Arena(gpu);
     const parameters = new Parameters(gpu);
-    const make = (rows: number): Promise<Plan> => Plan.create({ gpu, graph: chain(2), parameters, arena, capacities: { rows } });
+    const make = (rows: number): Promise<Plan> =>
+      Plan.create({ gpu, graph: chain(2), parameters, arena, capacities: { rows } });
     const small = await make(4);
     const inputs = randomInputs(small.graph, { rows: 4 });
     const first = await small.run(inputs, { rows: 4 }, { profile: true });
@@ -146,7 +157,10 @@ describe("executor", () => {
     const gpu = await sharedGpu();
     const before = gpu.memory;
     const rows = Math.ceil((gpu.info.limits.maxStorageBufferBindingSize as number) / 64) + 1;
-    await expect(planned(chain(1), { rows })).rejects.toMatchObject({ code: "LIMIT", message: expect.stringMatching(/maxStorageBufferBindingSize/) });
+    await expect(planned(chain(1), { rows })).rejects.toMatchObject({
+      code: "LIMIT",
+      message: expect.stringMatching(/maxStorageBufferBindingSize/),
+    });
     const { buffers } = gpu.memory;
     expect(buffers).toBe(before.buffers);
   });

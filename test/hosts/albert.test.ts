@@ -31,10 +31,13 @@ interface Case {
 function confidence(attention: (q: number, k: number) => number, c: Case): number {
   const { reactant_atom_token_positions: reactants, product_atom_token_positions: products } = c;
   const weights = products.map((p, i) =>
-    reactants.map((r, j) => (c.product_atom_symbols[i] === c.reactant_atom_symbols[j] ? attention(p, r) + attention(r, p) : 0)),
+    reactants.map((r, j) =>
+      c.product_atom_symbols[i] === c.reactant_atom_symbols[j] ? attention(p, r) + attention(r, p) : 0,
+    ),
   );
   const factor = weights.map((row) => row.map(() => 1));
-  const neighbours = (atom: number): number[] => c.bonds_between_atoms.flatMap(([a, b]) => (a === atom ? [b] : b === atom ? [a] : []));
+  const neighbours = (atom: number): number[] =>
+    c.bonds_between_atoms.flatMap(([a, b]) => (a === atom ? [b] : b === atom ? [a] : []));
   let product = 1;
   for (let step = 0; step < products.length; step += 1) {
     let best = { value: 0, p: -1, r: -1 };
@@ -98,7 +101,9 @@ describe.skipIf(missing(NAME))("ALBERT with RXNMapper's weights", () => {
       names.forEach((name, layer) => {
         if (!numpy.has(`${c.name}.attention_layer${layer}`)) return;
         const [probabilities] = out.captures[name] as Tensor[];
-        expect(relativeError((probabilities as Tensor).data, expected(`${c.name}.attention_layer${layer}`))).toBeLessThan(1e-5);
+        expect(
+          relativeError((probabilities as Tensor).data, expected(`${c.name}.attention_layer${layer}`)),
+        ).toBeLessThan(1e-5);
       });
     }
   });

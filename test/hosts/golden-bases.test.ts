@@ -25,12 +25,16 @@ describe.skipIf(missing("adapters-golden")).each(["bert", "gpt2"])("the golden %
       const mask = toIntegers(inputs.get(`${name}.attention_mask`) as StoredTensor);
       const tokens = toIntegers(ids);
       const [batch = 0, length = 0] = ids.shape;
-      const kept = Array.from({ length: batch }, (_, s) => Array.from({ length }, (_, t) => s * length + t).filter((at) => mask[at] === 1));
+      const kept = Array.from({ length: batch }, (_, s) =>
+        Array.from({ length }, (_, t) => s * length + t).filter((at) => mask[at] === 1),
+      );
       const out = await model.run({ ids: kept.map((rows) => rows.map((at) => tokens[at] as number)) });
       const values = toFloat32(stored);
       kept.flat().forEach((at, row) => {
         for (let c = 0; c < 64; c += 1) {
-          const difference = Math.abs(((out.hidden as Tensor).data[row * 64 + c] as number) - (values[at * 64 + c] as number));
+          const difference = Math.abs(
+            ((out.hidden as Tensor).data[row * 64 + c] as number) - (values[at * 64 + c] as number),
+          );
           expect(difference, `${name} row ${at} column ${c}`).toBeLessThan(ABSOLUTE);
         }
       });

@@ -44,15 +44,31 @@ describe.skipIf(missing(NAME))("GPT-2 with gpt-nano's weights", () => {
   let out: RunOutput;
 
   beforeAll(async () => {
-    const source = JSON.parse(readFileSync(dataPath(`${NAME}/gpt-nano-sort-model.json`), "utf8")) as Record<string, Stored>;
-    partials = JSON.parse(readFileSync(dataPath(`${NAME}/gpt-nano-sort-t0-partials.json`), "utf8")) as Record<string, Stored>;
+    const source = JSON.parse(readFileSync(dataPath(`${NAME}/gpt-nano-sort-model.json`), "utf8")) as Record<
+      string,
+      Stored
+    >;
+    partials = JSON.parse(readFileSync(dataPath(`${NAME}/gpt-nano-sort-t0-partials.json`), "utf8")) as Record<
+      string,
+      Stored
+    >;
     const config = { model_type: "gpt2", n_embd: 48, n_head: 3, n_layer: 3, n_positions: 11, vocab_size: 3 };
-    model = await loadFolder(await sharedGpu(), memoryFolder({ "model.safetensors": checkpointBytes(convert(source)) }), { config });
+    model = await loadFolder(
+      await sharedGpu(),
+      memoryFolder({ "model.safetensors": checkpointBytes(convert(source)) }),
+      { config },
+    );
     // The ids are stored as floats, like every other tensor.
     const ids = Array.from({ length: 3 }, (_, s) => decode(partials.idx as Stored).subarray(s * 11, s * 11 + 11));
     const capture = [
-      "embeddings", "layers.0.attention.probabilities", "layers.0.attention.output", "layers.0.ffn.output",
-      "layers.0.output", "layers.1.output", "layers.2.output", "hidden",
+      "embeddings",
+      "layers.0.attention.probabilities",
+      "layers.0.attention.output",
+      "layers.0.ffn.output",
+      "layers.0.output",
+      "layers.1.output",
+      "layers.2.output",
+      "hidden",
     ];
     out = await model.run({ ids }, { capture, outputs: ["hidden", "heads.default"] });
   });
@@ -75,7 +91,11 @@ describe.skipIf(missing(NAME))("GPT-2 with gpt-nano's weights", () => {
 
   test("attention probabilities of block 0, one tensor per sequence", () => {
     const tensors = out.captures["layers.0.attention.probabilities"] as Tensor[];
-    expect(tensors.map(({ shape }) => shape)).toEqual([[3, 11, 11], [3, 11, 11], [3, 11, 11]]);
+    expect(tensors.map(({ shape }) => shape)).toEqual([
+      [3, 11, 11],
+      [3, 11, 11],
+      [3, 11, 11],
+    ]);
     agrees("attSm", Float32Array.from(tensors.flatMap(({ data }) => [...data])));
   });
 

@@ -32,7 +32,8 @@ describe.skipIf(missing(NAME))("KWT-1", () => {
   });
   afterAll(async () => model?.dispose());
 
-  const clip = (index: number): Float32Array => Float32Array.from(samples.subarray(index * SAMPLES, (index + 1) * SAMPLES), (v) => v / 32768);
+  const clip = (index: number): Float32Array =>
+    Float32Array.from(samples.subarray(index * SAMPLES, (index + 1) * SAMPLES), (v) => v / 32768);
   const expected = (name: string): Float32Array => toFloat32(numpy.get(name) as StoredTensor);
 
   test("features, every hidden state and logits of three clips and of silence", async () => {
@@ -42,7 +43,12 @@ describe.skipIf(missing(NAME))("KWT-1", () => {
     ["clip0", "clip100", "clip250", "zeros"].forEach((name, index) => {
       const features = (out.captures.features as Tensor).data.slice(index * 98 * 40, (index + 1) * 98 * 40);
       expect(relativeError(features, expected(`${name}.features`))).toBeLessThan(1e-4);
-      expect(relativeError((out.heads.default as Tensor).data.slice(index * 12, index * 12 + 12), expected(`${name}.logits`))).toBeLessThan(1e-4);
+      expect(
+        relativeError(
+          (out.heads.default as Tensor).data.slice(index * 12, index * 12 + 12),
+          expected(`${name}.logits`),
+        ),
+      ).toBeLessThan(1e-4);
       if (!numpy.has(`${name}.hidden_states`)) return;
       const states = expected(`${name}.hidden_states`);
       ["embeddings", ...layers].forEach((capture, state) => {
@@ -60,7 +66,9 @@ describe.skipIf(missing(NAME))("KWT-1", () => {
 
   test("logits of all 404 clips to 1e-3, and 353 of 360 keywords right", async () => {
     const table = parseTable(readFileSync(dataPath(`${NAME}/clips.tsv`), "utf8"), { delimiter: "\t" });
-    const labels = readFileSync(dataPath(`${NAME}/labels.txt`), "utf8").trim().split(/\r?\n/);
+    const labels = readFileSync(dataPath(`${NAME}/labels.txt`), "utf8")
+      .trim()
+      .split(/\r?\n/);
     const logitColumns = table.columns.filter((column) => column.startsWith("logit_"));
     const wanted = logitColumns.map((column) => table.column(column).map(Number));
     const truth = table.column("label").map(Number);
@@ -70,11 +78,16 @@ describe.skipIf(missing(NAME))("KWT-1", () => {
     const clips = truth.length;
     expect(clips).toBe(404);
     for (let from = 0; from < clips; from += 101) {
-      const { heads } = await model.run({ audio: Array.from({ length: 101 }, (_, i) => clip(from + i)) }, { outputs: ["heads"] });
+      const { heads } = await model.run(
+        { audio: Array.from({ length: 101 }, (_, i) => clip(from + i)) },
+        { outputs: ["heads"] },
+      );
       const { data } = heads.default as Tensor;
       for (let i = 0; i < 101; i += 1) {
         const logits = data.slice(i * 12, i * 12 + 12);
-        logits.forEach((logit, label) => expect(Math.abs(logit - (wanted[label]?.[from + i] as number))).toBeLessThan(1e-3));
+        logits.forEach((logit, label) =>
+          expect(Math.abs(logit - (wanted[label]?.[from + i] as number))).toBeLessThan(1e-3),
+        );
         const answer = logits.indexOf(Math.max(...logits));
         const label = truth[from + i] as number;
         counts.set(labels[label] as string, (counts.get(labels[label] as string) ?? 0) + 1);

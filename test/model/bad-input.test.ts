@@ -13,7 +13,20 @@ import { sharedGpu } from "../gpu-fixture.ts";
 import { checkpointBytes, memoryFolder, tinyModel } from "../tiny-models.ts";
 import type { TinyModel } from "../tiny-models.ts";
 
-const VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...Array.from("abcdefghij"), ...Array.from("0123456789"), "##a", "##b", "##c", "x", "y"];
+const VOCABULARY = [
+  "[PAD]",
+  "[UNK]",
+  "[CLS]",
+  "[SEP]",
+  "[MASK]",
+  ...Array.from("abcdefghij"),
+  ...Array.from("0123456789"),
+  "##a",
+  "##b",
+  "##c",
+  "x",
+  "y",
+];
 
 let gpu: Gpu;
 let tiny: TinyModel;
@@ -43,11 +56,16 @@ async function refused(code: string, pattern: RegExp, act: () => Promise<unknown
 describe("loading", () => {
   const folder = (tensors: TinyModel["tensors"], config: unknown = tiny.config): ReturnType<typeof memoryFolder> =>
     memoryFolder({ "config.json": JSON.stringify(config), "model.safetensors": checkpointBytes(tensors) });
-  const load = (tensors: TinyModel["tensors"], config?: unknown, options?: LoadOptions): Promise<Model> => loadFolder(gpu, folder(tensors, config), options);
+  const load = (tensors: TinyModel["tensors"], config?: unknown, options?: LoadOptions): Promise<Model> =>
+    loadFolder(gpu, folder(tensors, config), options);
 
   test("missing, unexpected and wrongly shaped tensors are all listed at once", async () => {
     const { "embeddings.LayerNorm.weight": _, ...rest } = tiny.tensors;
-    const tensors = { ...rest, "encoder.layer.7.extra": { shape: [3], data: new Float32Array(3) }, "embeddings.LayerNorm.bias": { shape: [31], data: new Float32Array(31) } };
+    const tensors = {
+      ...rest,
+      "encoder.layer.7.extra": { shape: [3], data: new Float32Array(3) },
+      "embeddings.LayerNorm.bias": { shape: [31], data: new Float32Array(31) },
+    };
     const error = await refused("BAD_WEIGHTS", /3 problems/, () => load(tensors));
     expect(error.message).toMatch(/missing: embeddings\.LayerNorm\.weight \[32\]/);
     expect(error.message).toMatch(/wrong shape: embeddings\.LayerNorm\.bias is \[31\], expected \[32\]/);
@@ -63,28 +81,48 @@ describe("loading", () => {
   });
 
   test("buffers and heads of other tasks are no error", async () => {
-    const extra = { "embeddings.position_ids": { shape: [1, 40], data: new Float32Array(40) }, "cls.seq_relationship.weight": { shape: [2, 32], data: new Float32Array(64) } };
+    const extra = {
+      "embeddings.position_ids": { shape: [1, 40], data: new Float32Array(40) },
+      "cls.seq_relationship.weight": { shape: [2, 32], data: new Float32Array(64) },
+    };
     const model = await load({ ...tiny.tensors, ...extra });
     expect(model.report.ignored.map(({ reason }) => reason).sort()).toEqual(["buffer", "head of another task"]);
     await model.dispose();
   });
 
   test("unknown model_type, missing and wrong fields, settings that are not built", async () => {
-    await refused("BAD_CONFIG", /unknown model_type "llama"; known: albert, bert, gpt2, kwt/, () => load(tiny.tensors, { ...tiny.config, model_type: "llama" }));
-    await refused("BAD_CONFIG", /hidden_size is missing/, () => load(tiny.tensors, { ...tiny.config, hidden_size: undefined }));
-    await refused("BAD_CONFIG", /num_hidden_layers is -1/, () => load(tiny.tensors, { ...tiny.config, num_hidden_layers: -1 }));
-    await refused("BAD_CONFIG", /hidden_act is "mish"/, () => load(tiny.tensors, { ...tiny.config, hidden_act: "mish" }));
-    await refused("UNSUPPORTED", /position_embedding_type/, () => load(tiny.tensors, { ...tiny.config, position_embedding_type: "relative_key" }));
-    await refused("UNSUPPORTED", /head width of 32 \/ 16/, () => load(tiny.tensors, { ...tiny.config, num_attention_heads: 16 }));
+    await refused("BAD_CONFIG", /unknown model_type "llama"; known: albert, bert, gpt2, kwt/, () =>
+      load(tiny.tensors, { ...tiny.config, model_type: "llama" }),
+    );
+    await refused("BAD_CONFIG", /hidden_size is missing/, () =>
+      load(tiny.tensors, { ...tiny.config, hidden_size: undefined }),
+    );
+    await refused("BAD_CONFIG", /num_hidden_layers is -1/, () =>
+      load(tiny.tensors, { ...tiny.config, num_hidden_layers: -1 }),
+    );
+    await refused("BAD_CONFIG", /hidden_act is "mish"/, () =>
+      load(tiny.tensors, { ...tiny.config, hidden_act: "mish" }),
+    );
+    await refused("UNSUPPORTED", /position_embedding_type/, () =>
+      load(tiny.tensors, { ...tiny.config, position_embedding_type: "relative_key" }),
+    );
+    await refused("UNSUPPORTED", /head width of 32 \/ 16/, () =>
+      load(tiny.tensors, { ...tiny.config, num_attention_heads: 16 }),
+    );
   });
 
   test("damaged files and unknown options", async () => {
     const whole = checkpointBytes(tiny.tensors);
-    const cut = memoryFolder({ "config.json": JSON.stringify(tiny.config), "model.safetensors": whole.slice(0, whole.length - 7) });
+    const cut = memoryFolder({
+      "config.json": JSON.stringify(tiny.config),
+      "model.safetensors": whole.slice(0, whole.length - 7),
+    });
     await refused("BAD_FILE", /model\.safetensors/, () => loadFolder(gpu, cut));
     const claims = new Uint8Array(16);
     new DataView(claims.buffer).setBigUint64(0, 2n ** 53n, true);
-    await refused("BAD_FILE", /./, () => loadFolder(gpu, memoryFolder({ "config.json": "{}", "model.safetensors": claims })));
+    await refused("BAD_FILE", /./, () =>
+      loadFolder(gpu, memoryFolder({ "config.json": "{}", "model.safetensors": claims })),
+    );
     await refused("BAD_CONFIG", /option dtype/, () => load(tiny.tensors, tiny.config, { dtype: "f16" } as LoadOptions));
     await refused("BAD_CONFIG", /maxRows is 0/, () => load(tiny.tensors, tiny.config, { maxRows: 0 }));
   });
@@ -97,26 +135,43 @@ describe("running", () => {
 
   beforeAll(async () => {
     const vocabulary = tinyModel("bert", { vocab_size: VOCABULARY.length });
-    const folder = memoryFolder({ "config.json": JSON.stringify(vocabulary.config), "model.safetensors": checkpointBytes(vocabulary.tensors), "vocab.txt": VOCABULARY.join("\n") });
+    const folder = memoryFolder({
+      "config.json": JSON.stringify(vocabulary.config),
+      "model.safetensors": checkpointBytes(vocabulary.tensors),
+      "vocab.txt": VOCABULARY.join("\n"),
+    });
     model = await loadFolder(gpu, folder);
     expected = ((await model.run(good)).hidden as { data: Float32Array }).data;
   });
   afterAll(async () => model.dispose());
 
-  const still = async (): Promise<void> => expect(((await model.run(good)).hidden as { data: Float32Array }).data).toEqual(expected);
+  const still = async (): Promise<void> =>
+    expect(((await model.run(good)).hidden as { data: Float32Array }).data).toEqual(expected);
 
   test.each<[string, string, RegExp, RunInput, RunOptions]>([
     ["an id out of range", "BAD_INPUT", /ids\[1\]\[2\] is 30/, { ids: [[1], [0, 1, 30]] }, {}],
     ["a negative id", "BAD_INPUT", /ids\[0\]\[0\] is -1/, { ids: [[-1]] }, {}],
     ["a fractional id", "BAD_INPUT", /ids\[0\]\[0\] is 1\.5/, { ids: [[1.5]] }, {}],
     ["an empty sequence", "BAD_INPUT", /ids\[1\] is empty/, { ids: [[1], []] }, {}],
-    ["a sequence over the position table", "BAD_INPUT", /ids\[0\] has 41 tokens; .* holds 40/, { ids: [Array.from({ length: 41 }, () => 1)] }, {}],
+    [
+      "a sequence over the position table",
+      "BAD_INPUT",
+      /ids\[0\] has 41 tokens; .* holds 40/,
+      { ids: [Array.from({ length: 41 }, () => 1)] },
+      {},
+    ],
     ["types of another length", "BAD_INPUT", /types\[0\] has 1 tokens/, { ids: [[1, 2]], types: [[0]] }, {}],
     ["a type out of range", "BAD_INPUT", /types\[0\]\[1\] is 2/, { ids: [[1, 2]], types: [[0, 2]] }, {}],
     ["two kinds of input", "BAD_INPUT", /exactly one of/, { ids: [[1]], texts: ["a"] }, {}],
     ["no input", "BAD_INPUT", /given: none/, {}, {}],
     ["audio for a text model", "BAD_INPUT", /does not take audio/, { audio: [new Float32Array(4)] }, {}],
-    ["an unknown capture lists the known ones", "UNKNOWN_NAME", /no value named layers\.9\.output; known: .*layers\.1\.output/, good, { capture: ["layers.9.output"] }],
+    [
+      "an unknown capture lists the known ones",
+      "UNKNOWN_NAME",
+      /no value named layers\.9\.output; known: .*layers\.1\.output/,
+      good,
+      { capture: ["layers.9.output"] },
+    ],
     ["an unknown output", "UNKNOWN_NAME", /no output heads\.other; known: hidden/, good, { outputs: ["heads.other"] }],
     ["adapters per sequence", "NOT_IMPLEMENTED", /adapter per sequence/, good, { adapters: [null] }],
   ])("%s", async (_, code, pattern, input, options) => {
@@ -136,10 +191,20 @@ describe("running", () => {
     ["r below 1", "BAD_CONFIG", /reduction is 0\.5/, { reduction: 0.5 }],
     ["r not a number", "BAD_CONFIG", /reduction is NaN/, { reduction: NaN }],
     ["a list of another length", "BAD_CONFIG", /lists 3 layers, the host has 2/, { reduction: [1, 2, 3] }],
-    ["a router of another width", "BAD_CONFIG", /expected 2 of 32/, { reduction: 2, weights: [new Float32Array(5), new Float32Array(32)] }],
+    [
+      "a router of another width",
+      "BAD_CONFIG",
+      /expected 2 of 32/,
+      { reduction: 2, weights: [new Float32Array(5), new Float32Array(32)] },
+    ],
     ["an unknown field", "BAD_CONFIG", /coda: ratio is 3/, { reduction: 2, ratio: 3 } as CodaOptions],
     ["an unknown adapter", "UNKNOWN_NAME", /no adapter nobody; resident: none/, { reduction: 2, adapter: "nobody" }],
-    ["other routers", "NOT_IMPLEMENTED", /only the learned router/, { reduction: 2, router: "random" } as unknown as CodaOptions],
+    [
+      "other routers",
+      "NOT_IMPLEMENTED",
+      /only the learned router/,
+      { reduction: 2, router: "random" } as unknown as CodaOptions,
+    ],
   ])("routing: %s", async (_, code, pattern, options) => {
     await refused(code, pattern, () => model.setRouting(coda(options)));
     await still();
@@ -149,12 +214,18 @@ describe("running", () => {
     await refused("NOT_IMPLEMENTED", /no adapter preset seq_bn yet/, () => model.addAdapter("a", "seq_bn"));
     await refused("UNKNOWN_NAME", /no adapter preset nonsense/, () => model.addAdapter("a", "nonsense"));
     await refused("NOT_IMPLEMENTED", /mh_adapter/, () => model.addAdapter("a", { config: { mh_adapter: true } }));
-    await refused("BAD_CONFIG", /reduction_factor is 0/, () => model.addAdapter("a", { config: { reduction_factor: 0 } }));
-    await refused("BAD_WEIGHTS", /missing: layers\.1\.adapter_up\.bias/, () => model.addAdapter("a", { config: { reduction_factor: 4 }, tensors: {} }));
+    await refused("BAD_CONFIG", /reduction_factor is 0/, () =>
+      model.addAdapter("a", { config: { reduction_factor: 0 } }),
+    );
+    await refused("BAD_WEIGHTS", /missing: layers\.1\.adapter_up\.bias/, () =>
+      model.addAdapter("a", { config: { reduction_factor: 4 }, tensors: {} }),
+    );
     for (let i = 0; i < 8; i += 1) await model.addAdapter(`a${i}`, "coda");
     await refused("NO_CAPACITY", /all 8 adapter slots are taken/, () => model.addAdapter("a8", "coda"));
     await refused("UNKNOWN_NAME", /adapter a3 already/, () => model.addAdapter("a3", "coda"));
-    await refused("NO_CAPACITY", /bottleneck of 128, the slots of this model hold 64/, () => model.addAdapter("w", { config: { reduction_factor: 0.25 } }));
+    await refused("NO_CAPACITY", /bottleneck of 128, the slots of this model hold 64/, () =>
+      model.addAdapter("w", { config: { reduction_factor: 0.25 } }),
+    );
     for (let i = 0; i < 8; i += 1) model.removeAdapter(`a${i}`);
     await refused("UNKNOWN_NAME", /no adapter a0/, () => model.setActive("a0"));
     await still();
@@ -212,7 +283,8 @@ describe("life cycle", () => {
     model.setRouting(coda({ reduction: [2, 3], attention: "k-to-all" }));
     await model.run({ ids: [[1, 2, 3, 4]] });
     const before = { ...gpu.counters, ...gpu.memory };
-    for (const lengths of [[4], [1, 1, 1], [40], [7, 13, 21]]) await model.run({ ids: lengths.map((n) => Array.from({ length: n }, () => 1)) });
+    for (const lengths of [[4], [1, 1, 1], [40], [7, 13, 21]])
+      await model.run({ ids: lengths.map((n) => Array.from({ length: n }, () => 1)) });
     model.setActive(null);
     model.setActive("a");
     await model.addAdapter("b", { config: { reduction_factor: 8, non_linearity: "gelu" } });

@@ -20,7 +20,9 @@ type Rows = Row[];
 
 function linear(x: Rows, w: ArrayLike<number>, bias: ArrayLike<number>, first: number, count: number): Rows {
   return x.map((row) =>
-    Array.from({ length: count }, (_, c) => row.reduce((sum, value, i) => sum + value * (w[(first + c) * row.length + i] as number), bias[first + c] ?? 0)),
+    Array.from({ length: count }, (_, c) =>
+      row.reduce((sum, value, i) => sum + value * (w[(first + c) * row.length + i] as number), bias[first + c] ?? 0),
+    ),
   );
 }
 
@@ -48,14 +50,19 @@ function attention(layer: PlainLayer, q: Rows, k: Rows, v: Rows, qAt: number[], 
       const most = Math.max(...scores);
       const weights = scores.map((s) => Math.exp(s - most));
       const total = weights.reduce((sum, w) => sum + w, 0);
-      for (let c = h * hd; c < (h + 1) * hd; c += 1) out.push(weights.reduce((sum, w, j) => sum + (w / total) * ((v[j] as Row)[c] as number), 0));
+      for (let c = h * hd; c < (h + 1) * hd; c += 1)
+        out.push(weights.reduce((sum, w, j) => sum + (w / total) * ((v[j] as Row)[c] as number), 0));
     }
     return out;
   });
 }
 
 /** Soft top-k by T coordinate updates of a and b, kept as vectors as the definition has them. */
-export function softTopK(scores: number[], k: number, o: { epsilon: number; iterations: number; start: number; decay: number }): number[] {
+export function softTopK(
+  scores: number[],
+  k: number,
+  o: { epsilon: number; iterations: number; start: number; decay: number },
+): number[] {
   if (k >= scores.length) return scores.map(() => 1);
   let eps = Math.max(o.start, o.epsilon);
   let a = 0;
@@ -96,7 +103,14 @@ export function codaLayer(
   const keysFrom = options.all ? xn : pick(xn);
   const keysAt = options.all ? x.map((_, i) => i) : selected;
   const q = linear(pick(xn), w("qkv"), c("qkv"), 0, d);
-  const mixed = attention(layer, q, linear(keysFrom, w("qkv"), c("qkv"), d, d), linear(keysFrom, w("qkv"), c("qkv"), 2 * d, d), selected, keysAt);
+  const mixed = attention(
+    layer,
+    q,
+    linear(keysFrom, w("qkv"), c("qkv"), d, d),
+    linear(keysFrom, w("qkv"), c("qkv"), 2 * d, d),
+    selected,
+    keysAt,
+  );
   const attended = linear(mixed, w("proj"), c("proj"), 0, d);
   const feed = (h: Rows): Rows => {
     const up = linear(h, w("up"), c("up"), 0, ffn).map((row) => row.map(layer.activation));
@@ -107,7 +121,10 @@ export function codaLayer(
   else {
     const h = norm(add(pick(x), attended), w("norm1"), c("norm1"), eps);
     const out = norm(add(h, feed(h)), w("norm2"), c("norm2"), eps);
-    delta = add(out, pick(x).map((row) => row.map((v) => -v)));
+    delta = add(
+      out,
+      pick(x).map((row) => row.map((v) => -v)),
+    );
   }
   const y = add(x, light(xn));
   selected.forEach((row, index) => {

@@ -16,16 +16,32 @@ describe.each(["albert", "gpt2", "kwt"])("a tiny %s on a plain device", (family)
     const plain = await openGpu({ device });
     const shared = await sharedGpu();
     const tiny = tinyModel(family);
-    const input = family === "kwt" ? { audio: [normal(3, 72, 0.3)] } : { ids: [[1, 2, 3, 4, 5, 6, 7], [3, 1]] };
+    const input =
+      family === "kwt"
+        ? { audio: [normal(3, 72, 0.3)] }
+        : {
+            ids: [
+              [1, 2, 3, 4, 5, 6, 7],
+              [3, 1],
+            ],
+          };
     const hidden: Float32Array[][] = [];
     for (const gpu of [plain, shared]) {
       const model = await loadFolder(gpu, tiny.folder);
       await model.addAdapter("a", { config: { reduction_factor: 4, init_weights: "bert" } });
       const outputs: Float32Array[] = [];
-      for (const [active, routing] of [[null, null], ["a", null], ["a", coda({ reduction: 2, attention: "k-to-all" })], ["a", coda({ reduction: 3 })]] as const) {
+      for (const [active, routing] of [
+        [null, null],
+        ["a", null],
+        ["a", coda({ reduction: 2, attention: "k-to-all" })],
+        ["a", coda({ reduction: 3 })],
+      ] as const) {
         model.setActive(active);
         model.setRouting(routing);
-        outputs.push(((await model.run(input, { capture: ["layers.0.attention.probabilities"] })).hidden as { data: Float32Array }).data);
+        outputs.push(
+          ((await model.run(input, { capture: ["layers.0.attention.probabilities"] })).hidden as { data: Float32Array })
+            .data,
+        );
       }
       hidden.push(outputs);
       await model.dispose();

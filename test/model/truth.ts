@@ -22,7 +22,9 @@ export interface TruthInput {
 /** @returns every output of the signature in float64. */
 export function modelTruth({ host, parameter, tensors }: TinyModel, input: TruthInput): Map<string, ReferenceTensor> {
   const { graph } = buildModel(host, input.bank ?? null, input.signature);
-  const tables = new Map((host.tables ?? []).map(({ tensor }) => [tensor, Uint32Array.from((tensors[tensor] as { data: Int32Array }).data)]));
+  const tables = new Map(
+    (host.tables ?? []).map(({ tensor }) => [tensor, Uint32Array.from((tensors[tensor] as { data: Int32Array }).data)]),
+  );
   const feed = host.feed?.({ source: input.signature.source, rows: input.rows }, tables) ?? { inputs: {}, sizes: {} };
   const { inputs, sizes } = lengthsFor(graph, host.shape, input.rows, feed);
   const sources = (name: string, kind: "input" | "parameter"): ReferenceTensor => {

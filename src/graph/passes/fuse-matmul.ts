@@ -33,7 +33,8 @@ function gather(node: Node, inputs: Inputs, context: RewriteContext): Outputs | 
 function activation(node: Node, inputs: Inputs, context: RewriteContext): Outputs | null {
   if (node.label !== "activation") return null;
   const source = growing(inputs.x, context);
-  if (source === null || source.attributes.activation !== undefined || source.inputs.residual !== undefined) return null;
+  if (source === null || source.attributes.activation !== undefined || source.inputs.residual !== undefined)
+    return null;
   return grow(context, source, {}, { activation: node.attributes.kind as string });
 }
 
@@ -46,7 +47,10 @@ function addition(node: Node, inputs: Inputs, context: RewriteContext): Outputs 
     return grow(context, left, { bias: b });
   }
   if (formatShape(a.type.shape) !== formatShape(b.type.shape) || a === b) return null;
-  for (const [value, other] of [[a, b], [b, a]] as const) {
+  for (const [value, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
     const source = growing(value, context);
     if (source !== null && source.inputs.residual === undefined) return grow(context, source, { residual: other });
   }

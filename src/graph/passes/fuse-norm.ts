@@ -18,7 +18,8 @@ function plainGather(value: Value | undefined): Node | null {
 function residual(node: Node, inputs: Inputs, context: RewriteContext): Outputs | null {
   const sum = inputs.x?.node;
   if (!NORMS.has(node.label) || inputs.residual !== undefined || inputs.gather !== undefined) return null;
-  if (sum?.label !== "elementwise" || sum.attributes.operation !== "add" || context.uses(inputs.x as Value) !== 1) return null;
+  if (sum?.label !== "elementwise" || sum.attributes.operation !== "add" || context.uses(inputs.x as Value) !== 1)
+    return null;
   const { a, b } = sum.inputs as { a: Value; b: Value };
   if (a.type.shape.length !== b.type.shape.length) return null;
   // The operand that is gathered becomes the residual, which the norm can read through the indices.
@@ -42,14 +43,21 @@ function scatter(node: Node, inputs: Inputs, context: RewriteContext): Outputs |
   if (node.label !== "scatter-add-rows") return null;
   const { base, rows, x, weight } = inputs as { base: Value; rows: Value; x: Value; weight?: Value };
   const difference = x.node;
-  if (difference.label !== "elementwise" || difference.attributes.operation !== "sub" || context.uses(x) !== 1) return null;
+  if (difference.label !== "elementwise" || difference.attributes.operation !== "sub" || context.uses(x) !== 1)
+    return null;
   const norm = difference.inputs.a as Value;
   const origin = plainGather(difference.inputs.b);
   if (!NORMS.has(norm.node.label) || norm.output !== "y" || context.uses(norm) !== 1) return null;
   if (origin === null || origin.inputs.rows !== rows) return null;
   const { gather: gathered, router, ...kept } = norm.node.inputs;
   if (gathered !== undefined || router !== undefined) return null;
-  const fused = { ...kept, scatter: rows, base, origin: origin.inputs.x as Value, ...(weight === undefined ? {} : { weight }) };
+  const fused = {
+    ...kept,
+    scatter: rows,
+    base,
+    origin: origin.inputs.x as Value,
+    ...(weight === undefined ? {} : { weight }),
+  };
   const { gatherOf: _, ...attributes } = norm.node.attributes;
   return context.builder.op(norm.node.op as AnyOp, fused, attributes);
 }
@@ -61,7 +69,12 @@ function routersOf(graph: Graph): Map<Node, Node> {
     if (node.label !== "row-dot") continue;
     const source = (node.inputs.x as Value).node;
     const vector = (node.inputs.w as Value).node.kind;
-    if (NORMS.has(source.label) && source.inputs.scatter === undefined && vector === "parameter" && !routers.has(source)) {
+    if (
+      NORMS.has(source.label) &&
+      source.inputs.scatter === undefined &&
+      vector === "parameter" &&
+      !routers.has(source)
+    ) {
       routers.set(source, node);
     }
   }
