@@ -80,7 +80,11 @@ function product(name: string, options: Options): OpCase {
   const cancellation = options.x === undefined ? 1 : Math.sqrt(inner);
   return {
     name,
-    attributes: { ...slice, ...(activation !== undefined && { activation }), ...(compute !== undefined && { compute }) },
+    attributes: {
+      ...slice,
+      ...(activation !== undefined && { activation }),
+      ...(compute !== undefined && { compute }),
+    },
     inputs: () => inputsOf(options),
     tolerance:
       toleranceFor(inner) * cancellation +
@@ -141,7 +145,10 @@ function longSums(): OpCase {
   const long = product("in f16, long sums of one sign", shape);
   const inputs = (): Record<string, CaseTensor> => {
     const { x, w } = long.inputs() as { x: CaseTensor; w: CaseTensor };
-    return { x: { ...x, data: (x.data as Float32Array).map(Math.abs) }, w: { ...w, data: (w.data as Float32Array).map(Math.abs) } };
+    return {
+      x: { ...x, data: (x.data as Float32Array).map(Math.abs) },
+      w: { ...w, data: (w.data as Float32Array).map(Math.abs) },
+    };
   };
   return { ...long, inputs };
 }

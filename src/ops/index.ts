@@ -44,6 +44,7 @@ export type {
   DeviceTraits,
   Dim,
   ElementType,
+  Lack,
   Launch,
   Op,
   OpCall,

@@ -94,16 +94,13 @@ function columnsOf(weightRows: number, { firstRow = 0, rowCount = weightRows - f
 
 function expectCompute(compute: MatmulAttributes["compute"], inner: number): void {
   if (compute === undefined || compute === "f32") return;
-  const where = "matmul.compute";
-  if (compute !== "f16") {
-    throw new EngineError("UNSUPPORTED", `matmul cannot compute in ${String(compute)}`, { where, fix: 'use "f32" or "f16"' });
-  }
+  const refuse = (message: string, fix: string): never => {
+    throw new EngineError("UNSUPPORTED", `matmul: ${message}`, { where: "matmul.compute", fix });
+  };
+  if (compute !== "f16") refuse(`cannot compute in ${String(compute)}`, 'use compute: "f32" or "f16"');
   if (inner > 0 && inner % 4 === 0) return;
   const fix = 'leave out compute: "f16", or pad the inner width with zeros to a multiple of 4';
-  throw new EngineError("UNSUPPORTED", `matmul in f16 needs an inner width that is a multiple of 4, x axis 1 is ${inner}`, {
-    where,
-    fix,
-  });
+  refuse(`compute: "f16" needs an inner width that is a multiple of 4, x axis 1 is ${inner}`, fix);
 }
 
 function lackingForF16(device: DeviceTraits): Lack | null {
@@ -111,7 +108,10 @@ function lackingForF16(device: DeviceTraits): Lack | null {
   const message = device.shaderF16
     ? `compute: "f16" needs ${TILED_LANES} invocations and ${TILED_BYTES} bytes per workgroup`
     : 'compute: "f16" needs the feature shader-f16';
-  return { message, fix: 'leave out compute: "f16", or open a device that has it; weights stored as f16 need no feature' };
+  return {
+    message,
+    fix: 'leave out compute: "f16", or open a device that has it; weights stored as f16 need no feature',
+  };
 }
 
 function fitsTiles(device: DeviceTraits): boolean {

@@ -119,7 +119,9 @@ export function formatShape(shape: Shape): string {
 export function expectDim(op: string, axis: string, actual: Dim | undefined, expected: Dim): void {
   if (actual !== undefined && sameDim(actual, expected)) return;
   const found = actual === undefined ? "nothing" : formatDim(actual);
-  throw new EngineError("SHAPE", `${op}: ${axis} is ${found}, expected ${formatDim(expected)}`, { where: `${op}.${axis}` });
+  throw new EngineError("SHAPE", `${op}: ${axis} is ${found}, expected ${formatDim(expected)}`, {
+    where: `${op}.${axis}`,
+  });
 }
 
 /** Throws SHAPE unless the input is there and has this rank (and element type, when given). */
@@ -146,7 +148,9 @@ export function expectTensor(
 export function staticDim(op: string, axis: string, dim: Dim | undefined): number {
   if (typeof dim === "number") return dim;
   const found = dim === undefined ? "nothing" : formatDim(dim);
-  throw new EngineError("SHAPE", `${op}: ${axis} is ${found}, expected a number known before the run`, { where: `${op}.${axis}` });
+  throw new EngineError("SHAPE", `${op}: ${axis} is ${found}, expected a number known before the run`, {
+    where: `${op}.${axis}`,
+  });
 }
 
 /** Bytes of a value of this type. f16 values are padded to whole u32 words. */

@@ -28,7 +28,10 @@ export function describeOp<A>(op: Op<A>, reference: Reference, table: CaseTable)
         expect(variants.length).toBeGreaterThan(0);
         for (const variant of variants) {
           const result = await checkCase(gpu, op, reference, opCase, variant);
-          expect(result.ok, `${op.stem}.${variant} ${opCase.name}: ${result.detail}, tolerance ${result.tolerance}`).toBe(true);
+          expect(
+            result.ok,
+            `${op.stem}.${variant} ${opCase.name}: ${result.detail}, tolerance ${result.tolerance}`,
+          ).toBe(true);
         }
       });
     }
