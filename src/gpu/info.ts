@@ -34,7 +34,7 @@ export interface GpuInfo {
 /** Optional features, each with its use. Names that a WebGPU implementation does not know are simply not offered. */
 export const wantedFeatures: Readonly<Record<string, string>> = {
   "timestamp-query": "GPU times of single launches",
-  "shader-f16": "the matmul variant that compute in half precision",
+  "shader-f16": "the matmul variant that computes in half precision",
   subgroups: "matmul and reduction variants that exchange values without workgroup memory",
   "subgroup-size-control": "a fixed subgroup size, which subgroup matrices need",
   "chromium-experimental-subgroup-matrix": "matmul on tensor cores",

@@ -1,7 +1,7 @@
 /** @file The bottleneck adapter with weights from a bank, in float64 (MATHS §2.2). */
 
 import { activate } from "./activation.ts";
-import { axis, needTensor } from "./rows.ts";
+import { axis, dot, needTensor } from "./rows.ts";
 import type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
 
 const NO_SLOT = 0xffffffff;
@@ -35,7 +35,7 @@ export function adapter(
 }
 
 /** scale · (act(x Wdᵀ + cd) Wuᵀ + cu), or nothing where the active width is 0. */
-function bottleneck(x: ArrayLike<number>, inputs: ReferenceTensors, slot: number, maxWidth: number): number[] {
+function bottleneck(x: ReferenceTensor["data"], inputs: ReferenceTensors, slot: number, maxWidth: number): number[] {
   const slots = needTensor("adapter", inputs, "slots").data;
   const bank = needTensor("adapter", inputs, "bank");
   const [active, code, scaleBits] = slots.subarray(slot * 4, slot * 4 + 3);
@@ -48,9 +48,7 @@ function bottleneck(x: ArrayLike<number>, inputs: ReferenceTensors, slot: number
   const upBias = downBias + maxWidth;
   const u: number[] = [];
   for (let j = 0; j < (active as number); j += 1) {
-    let sum = weights[downBias + j] as number;
-    for (let c = 0; c < width; c += 1) sum += (x[c] as number) * (weights[j * width + c] as number);
-    u.push(activate(name, sum));
+    u.push(activate(name, (weights[downBias + j] as number) + dot(x, 0, weights, j * width, width)));
   }
   return Array.from({ length: width }, (_, c) => {
     const sum = u.reduce((total, value, j) => total + value * (weights[up + c * maxWidth + j] as number), 0);

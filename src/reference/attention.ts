@@ -1,6 +1,6 @@
 /** @file Attention over packed segments in float64, from its definition. */
 
-import { axis, needTensor } from "./rows.ts";
+import { axis, dot, needTensor } from "./rows.ts";
 import type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
 
 type Attributes = Readonly<Record<string, unknown>>;
@@ -9,20 +9,20 @@ type Attributes = Readonly<Record<string, unknown>>;
 export function attention(inputs: ReferenceTensors, attributes: Attributes): Record<string, ReferenceTensor> {
   const { heads, headWidth, vAt } = numbers(attributes);
   const kv = needTensor("attention", inputs, "kv");
+  const stride = axis(kv, 1);
   const width = heads * headWidth;
   const queries = axis(needTensor("attention", inputs, "q"), 0);
   const y = new Float64Array(queries * width);
   for (const { head, row, keyStart, prefix, probabilities } of attentionRows("attention", inputs, attributes)) {
-    probabilities.forEach((p, j) => {
-      for (let c = 0; c < headWidth; c += 1) {
-        const column = head * headWidth + c;
-        const value =
-          j < prefix
-            ? inputs.prefix?.data[(prefix + j) * width + column]
-            : kv.data[(keyStart + j - prefix) * axis(kv, 1) + vAt + column];
-        y[row * width + column] = (y[row * width + column] as number) + p * (value as number);
-      }
-    });
+    const at = row * width + head * headWidth;
+    const add = (p: number, values: ReferenceTensor["data"], from: number): void => {
+      for (let c = 0; c < headWidth; c += 1) y[at + c] = (y[at + c] as number) + p * (values[from + c] as number);
+    };
+    for (let j = 0; j < probabilities.length; j += 1) {
+      const p = probabilities[j] as number;
+      if (j < prefix) add(p, (inputs.prefix as ReferenceTensor).data, (prefix + j) * width + head * headWidth);
+      else add(p, kv.data, (keyStart + j - prefix) * stride + vAt + head * headWidth);
+    }
   }
   return { y: { shape: [queries, width], data: y } };
 }
@@ -50,6 +50,7 @@ export function* attentionRows(op: string, inputs: ReferenceTensors, attributes:
   const starts = needTensor(op, inputs, "q_segments").data;
   const keyStarts = needTensor(op, inputs, "kv_segments").data;
   const prefix = inputs.prefix === undefined ? 0 : axis(inputs.prefix, 0) / 2;
+  const score = scorer(op, inputs, attributes);
   for (let s = 0; s + 1 < starts.length; s += 1) {
     const start = starts[s] as number;
     const keyStart = keyStarts[s] as number;
@@ -57,51 +58,46 @@ export function* attentionRows(op: string, inputs: ReferenceTensors, attributes:
     for (let head = 0; head < heads; head += 1) {
       for (let row = start; row < (starts[s + 1] as number); row += 1) {
         const place = { head, row, start, keyStart };
-        const scores = Float64Array.from({ length: prefix + keys }, (_, j) =>
-          j < prefix ? prefixScore(inputs, attributes, place, j) : keyScore(inputs, attributes, place, j - prefix),
-        );
+        const scores = new Float64Array(prefix + keys);
+        for (let j = 0; j < prefix; j += 1) scores[j] = score.prefix(place, j);
+        for (let j = 0; j < keys; j += 1) scores[prefix + j] = score.key(place, j);
         yield { head, row, keyStart, prefix, probabilities: softmax(scores) };
       }
     }
   }
 }
 
-function prefixScore(inputs: ReferenceTensors, attributes: Attributes, { head, row }: Place, j: number): number {
-  const { headWidth, qAt, scale } = numbers(attributes);
-  const q = needTensor("attention", inputs, "q");
-  const prefix = needTensor("attention", inputs, "prefix");
-  return scale * dot(q, row, qAt + head * headWidth, prefix, j, head * headWidth, headWidth);
+/** Scores of a query against prefix key j and against key j of its segment; -∞ for keys that it must not see. */
+interface Scorer {
+  readonly prefix: (place: Place, j: number) => number;
+  readonly key: (place: Place, j: number) => number;
 }
 
-function keyScore(inputs: ReferenceTensors, attributes: Attributes, place: Place, j: number): number {
-  const { headWidth, qAt, kAt, scale } = numbers(attributes);
-  const { head, row, start, keyStart } = place;
-  const position = (inputs.positions?.data[row] as number | undefined) ?? row - start;
-  const selected = attributes.keysSelected === true ? inputs.positions?.data[keyStart + j] : undefined;
-  const keyPosition = selected ?? j;
-  if (attributes.causal === true && keyPosition > position) return -Infinity;
-  const q = needTensor("attention", inputs, "q");
-  const kv = needTensor("attention", inputs, "kv");
-  const score = scale * dot(q, row, qAt + head * headWidth, kv, keyStart + j, kAt + head * headWidth, headWidth);
-  if (inputs.bias === undefined) return score;
-  const size = axis(inputs.bias, 1);
-  return score + (inputs.bias.data[(head * size + position) * size + keyPosition] as number);
-}
-
-function dot(
-  a: ReferenceTensor,
-  i: number,
-  at: number,
-  b: ReferenceTensor,
-  j: number,
-  bt: number,
-  length: number,
-): number {
-  let sum = 0;
-  for (let c = 0; c < length; c += 1) {
-    sum += (a.data[i * axis(a, 1) + at + c] as number) * (b.data[j * axis(b, 1) + bt + c] as number);
-  }
-  return sum;
+function scorer(op: string, inputs: ReferenceTensors, attributes: Attributes): Scorer {
+  const { heads, headWidth, qAt, kAt, scale } = numbers(attributes);
+  const q = needTensor(op, inputs, "q");
+  const kv = needTensor(op, inputs, "kv");
+  const { positions, bias } = inputs;
+  const [queryStride, keyStride] = [axis(q, 1), axis(kv, 1)];
+  return {
+    prefix: ({ head, row }, j) => {
+      const { data } = inputs.prefix as ReferenceTensor;
+      const query = row * queryStride + qAt + head * headWidth;
+      return scale * dot(q.data, query, data, (j * heads + head) * headWidth, headWidth);
+    },
+    key: ({ head, row, start, keyStart }, j) => {
+      const position = positions === undefined ? row - start : (positions.data[row] as number);
+      const selected = attributes.keysSelected === true ? positions?.data[keyStart + j] : undefined;
+      const keyPosition = selected ?? j;
+      if (attributes.causal === true && keyPosition > position) return -Infinity;
+      const query = row * queryStride + qAt + head * headWidth;
+      const at = (keyStart + j) * keyStride + kAt + head * headWidth;
+      const score = scale * dot(q.data, query, kv.data, at, headWidth);
+      if (bias === undefined) return score;
+      const size = axis(bias, 1);
+      return score + (bias.data[(head * size + position) * size + keyPosition] as number);
+    },
+  };
 }
 
 /** Zeros where every score is -∞: such a query sees nothing. */

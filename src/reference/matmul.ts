@@ -1,7 +1,7 @@
 /** @file The matrix product with gathered rows, bias, activation, residual and scattered results in float64. */
 
 import { activate } from "./activation.ts";
-import { axis, needTensor, rowOf } from "./rows.ts";
+import { axis, dot, needTensor, rowOf } from "./rows.ts";
 import type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
 
 /**
@@ -18,15 +18,15 @@ export function matmul(
   const columns = Number(attributes.rowCount ?? axis(w, 0) - first);
   const x = needTensor("matmul", inputs, "x");
   const rows = inputs.gather === undefined ? axis(x, 0) : axis(inputs.gather, 0);
+  const activation = attributes.activation === undefined ? null : String(attributes.activation);
   const product = new Float64Array(rows * columns);
   for (let row = 0; row < rows; row += 1) {
     const source = inputs.gather === undefined ? row : (inputs.gather.data[row] as number);
     const left = source < axis(x, 0) ? rowOf(x, source) : new Float64Array(axis(x, 1));
     for (let column = 0; column < columns; column += 1) {
-      const right = rowOf(w, first + column);
-      let sum = Number(inputs.bias?.data[first + column] ?? 0);
-      for (let k = 0; k < left.length; k += 1) sum += (left[k] as number) * (right[k] as number);
-      const value = activate(String(attributes.activation ?? "identity"), sum);
+      const bias = Number(inputs.bias?.data[first + column] ?? 0);
+      const sum = bias + dot(left, 0, w.data, (first + column) * left.length, left.length);
+      const value = activation === null ? sum : activate(activation, sum);
       product[row * columns + column] = value + Number(inputs.residual?.data[row * columns + column] ?? 0);
     }
   }

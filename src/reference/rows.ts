@@ -21,3 +21,26 @@ export function rowOf(tensor: ReferenceTensor, index: number): Float64Array | Ui
   const width = axis(tensor, 1);
   return tensor.data.subarray(index * width, (index + 1) * width);
 }
+
+/** Elements of a reference. */
+type Elements = ReferenceTensor["data"];
+
+/**
+ * The dot product of `length` elements from two places. Four sums side by side, because one long chain of additions would wait
+ * for each of them; float64 does not mind the order.
+ */
+export function dot(a: Elements, atA: number, b: Elements, atB: number, length: number): number {
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  let i = 0;
+  for (; i + 3 < length; i += 4) {
+    s0 += (a[atA + i] as number) * (b[atB + i] as number);
+    s1 += (a[atA + i + 1] as number) * (b[atB + i + 1] as number);
+    s2 += (a[atA + i + 2] as number) * (b[atB + i + 2] as number);
+    s3 += (a[atA + i + 3] as number) * (b[atB + i + 3] as number);
+  }
+  for (; i < length; i += 1) s0 += (a[atA + i] as number) * (b[atB + i] as number);
+  return s0 + s1 + (s2 + s3);
+}
