@@ -16,7 +16,7 @@ const MOST_LINES = 400;
 const COMMONS: ReadonlySet<string> = new Set(["src/errors.ts", "src/half.ts", "src/random.ts"]);
 
 /** Kernels without an op: they measure a device. */
-const YARDSTICKS = ["peak-fma"];
+const YARDSTICKS = ["peak-fma", "peak-fma.straight"];
 
 /** The rooms that a room may import, besides itself and the commons. */
 const engine = ["graph", "ops", "gpu"];

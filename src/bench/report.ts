@@ -74,12 +74,12 @@ export function deviceFields({ info }: Gpu): Pick<BenchReport, "device" | "drive
 
 /** @returns a goal that is met from `reach` on. */
 export function atLeast(measure: string, reach: number, value: number): Reach {
-  return { measure: `${measure} >= ${reach}`, reach, value, ok: value >= reach };
+  return { measure: `${measure} >= ${Number(reach.toPrecision(3))}`, reach, value, ok: value >= reach };
 }
 
 /** @returns a goal that is met up to `reach`. */
 export function atMost(measure: string, reach: number, value: number): Reach {
-  return { measure: `${measure} <= ${reach}`, reach, value, ok: value <= reach };
+  return { measure: `${measure} <= ${Number(reach.toPrecision(3))}`, reach, value, ok: value <= reach };
 }
 
 /** @returns the fields of a row that come from a timing. */
