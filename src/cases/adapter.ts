@@ -100,6 +100,17 @@ const settings: readonly Setting[] = [
     ],
     lengths: [1, 18, 35],
   },
+  {
+    name: "over a quad's 64 rows, three blocks of units",
+    width: 40,
+    maxWidth: 96,
+    slots: [
+      [96, 2, 1],
+      [71, 1, 1],
+      [0, 0, 1],
+    ],
+    lengths: [1, 64, 65, 130],
+  },
   { name: "wider than private memory", width: 8, maxWidth: 500, slots: [[500, 1, 1]], lengths: [5] },
   { name: "as wide as private memory", width: 8, maxWidth: 496, slots: [[493, 1, 1]], lengths: [5] },
   { name: "scale 0", width: 16, maxWidth: 8, slots: [[8, 1, 0]], lengths: [9] },

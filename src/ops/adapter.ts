@@ -2,7 +2,7 @@
 
 import { EngineError } from "../errors.ts";
 import { elementCount, expectDim, expectTensor, foldGrid, staticDim, trafficBytes } from "./op.ts";
-import type { Attributes, DeviceTraits, Dim, Op, SizeOf, TensorType } from "./op.ts";
+import type { Attributes, DeviceTraits, Dim, Launch, Op, OpCall, SizeOf, TensorType } from "./op.ts";
 import { segmentCount } from "./per-segment.ts";
 
 /** Attributes of {@link adapter}. */
@@ -28,6 +28,10 @@ const ROWS_PER_LANE = 4; // of kernels/lib/adapter-tile.wgsl; a workgroup of ada
 // The bottleneck of 4 rows takes 16 bytes a unit, in tiles of 16 units, of WGSL's 8,192 bytes of private memory.
 const WIDEST_IN_PRIVATE = 496;
 const TILED_BYTES_PER_UNIT = 16;
+// Of kernels/adapter.quad.wgsl: rows of a quad, units of a pass, and the units that 8,192 bytes of private memory hold.
+const QUAD = { rows: 64, units: 32, widest: 96, quads: { software: 1, hardware: 8 } };
+// Below these the one-off price of compiling `quad` (1.7 s on SwiftShader) is not earned back.
+const QUAD_PAYS = { rows: 16, width: 64 };
 const PORTABLE_LANES = { software: 4, hardware: 64 };
 const SUBGROUP_LANES = { software: 4, hardware: 32 };
 const TILED_LANES = { software: 16, hardware: 64 };
@@ -71,51 +75,85 @@ export const adapter: Op<AdapterAttributes> = {
     flops: 4 * call.attributes.maxWidth * elementCount(call.outputs.y as TensorType, size),
     bytes: trafficBytes(call, size),
   }),
-  variants: ({ attributes }, device) => adapterVariants(attributes, device),
-  launch: ({ inputs, attributes }, variant, device) => {
-    const kind = device.software ? "software" : "hardware";
-    const lanes = { subgroup: SUBGROUP_LANES, portable: PORTABLE_LANES, tiled: TILED_LANES }[variant as AdapterVariant][
-      kind
-    ];
-    const rowsPerTile = variant === "subgroup" ? ROWS_PER_LANE * lanes : ROWS_PER_LANE;
-    const rows = inputs.x?.shape[0] as Dim;
-    const segments = segmentCount(inputs.segments as TensorType);
-    const tiles = (size: SizeOf): number =>
-      size(rows) === 0 ? 0 : Math.floor(size(rows) / rowsPerTile) + segments(size);
-    const constants = {
+  variants: ({ inputs, attributes }, device, capacity) =>
+    adapterVariants(attributes, device, capacity(inputs.x?.shape[0] as Dim)),
+  launch: (call, variant, device) => [
+    variant === "quad" ? quadLaunch(call, device) : laneLaunch(call, variant as LaneVariant, device),
+  ],
+};
+
+type LaneVariant = "subgroup" | "portable" | "tiled";
+type AdapterVariant = LaneVariant | "quad";
+type AdapterCall = OpCall<AdapterAttributes>;
+
+/** Tiles of so many rows that do not straddle segments, in which all rows find a place. */
+function tilesOf({ inputs }: AdapterCall, rowsPerTile: number): (size: SizeOf) => number {
+  const rows = inputs.x?.shape[0] as Dim;
+  const segments = segmentCount(inputs.segments as TensorType);
+  return (size) => (size(rows) === 0 ? 0 : Math.floor(size(rows) / rowsPerTile) + segments(size));
+}
+
+function quadLaunch(call: AdapterCall, device: DeviceTraits): Launch {
+  const { inputs, attributes } = call;
+  const quads = QUAD.quads[device.software ? "software" : "hardware"];
+  const tiles = tilesOf(call, QUAD.rows * quads);
+  return {
+    kernel: "adapter.quad",
+    constants: { UNIT_BLOCKS: Math.ceil(attributes.maxWidth / QUAD.units), QUADS: quads },
+    libs: [inputs.bank?.element === "f16" ? "weight-f16" : "weight-f32"],
+    uniform: {
+      segments: segmentCount(inputs.segments as TensorType),
+      tiles,
+      width: attributes.width,
+      max_width: attributes.maxWidth,
+      has_residual: inputs.residual === undefined ? 0 : 1,
+    },
+    grid: (size) => foldGrid(tiles(size)),
+  };
+}
+
+function laneLaunch(call: AdapterCall, variant: LaneVariant, device: DeviceTraits): Launch {
+  const { inputs, attributes } = call;
+  const kind = device.software ? "software" : "hardware";
+  const lanes = { subgroup: SUBGROUP_LANES, portable: PORTABLE_LANES, tiled: TILED_LANES }[variant][kind];
+  const tiles = tilesOf(call, variant === "subgroup" ? ROWS_PER_LANE * lanes : ROWS_PER_LANE);
+  return {
+    kernel: variant === "portable" ? "adapter" : `adapter.${variant}`,
+    constants: {
       WIDTH: attributes.width,
       MAX_WIDTH: attributes.maxWidth,
       STRIDE: adapterStride(attributes.width, attributes.maxWidth),
       HAS_RESIDUAL: inputs.residual !== undefined,
       WORKGROUP: lanes,
-    };
-    return [
-      {
-        kernel: variant === "portable" ? "adapter" : `adapter.${variant}`,
-        constants,
-        libs: weightLibraries(variant, attributes, inputs.bank?.element === "f16"),
-        uniform: { segments, tiles },
-        grid: (size) => foldGrid(variant === "portable" ? Math.ceil(tiles(size) / lanes) : tiles(size)),
-      },
-    ];
-  },
-};
-
-type AdapterVariant = "subgroup" | "portable" | "tiled";
+    },
+    libs: weightLibraries(variant, attributes, inputs.bank?.element === "f16"),
+    uniform: { segments: segmentCount(inputs.segments as TensorType), tiles },
+    grid: (size) => foldGrid(variant === "portable" ? Math.ceil(tiles(size) / lanes) : tiles(size)),
+  };
+}
 
 /**
- * `subgroup` and `portable` keep a bottleneck in private memory, which suits a software adapter; `tiled` spreads few rows over
+ * `quad` does many rows at a time, and takes long to compile; `subgroup` and `portable` keep a bottleneck in private memory, which suits a software adapter; `tiled` spreads few rows over
  * many invocations, which a GPU needs to be busy at all, and takes any width.
  */
-function adapterVariants(attributes: AdapterAttributes, device: DeviceTraits): readonly AdapterVariant[] {
+function adapterVariants(attributes: AdapterAttributes, device: DeviceTraits, rows: number): readonly AdapterVariant[] {
   const inPrivate: AdapterVariant[] = [];
   if (inItems(attributes) && attributes.maxWidth <= WIDEST_IN_PRIVATE) {
     if (device.subgroups) inPrivate.push("subgroup");
     inPrivate.push("portable");
   }
+  if (device.subgroups && fitsQuads(attributes)) {
+    if (device.software && rows >= QUAD_PAYS.rows && attributes.width >= QUAD_PAYS.width) inPrivate.unshift("quad");
+    else inPrivate.push("quad");
+  }
   const fits = attributes.maxWidth * TILED_BYTES_PER_UNIT <= device.maxWorkgroupStorageBytes;
   const tiled: AdapterVariant[] = fits ? ["tiled"] : [];
   return device.software ? [...inPrivate, ...tiled] : [...tiled, ...inPrivate];
+}
+
+/** Rows, weights and biases start at multiples of eight elements, and a bottleneck of 64 rows fits in private memory. */
+function fitsQuads({ width, maxWidth }: AdapterAttributes): boolean {
+  return width % 8 === 0 && maxWidth % 8 === 0 && maxWidth <= QUAD.widest;
 }
 
 /** Rows, weights and biases all start at multiples of four elements. */

@@ -45,7 +45,8 @@ describe("variants of matmul", () => {
     expect(first(software, 128, 768, 768)).toBe("subgroup");
     expect(first({ ...software, subgroups: false }, 128, 768, 768)).toBe("register");
     expect(first(software, 8, 768, 768)).toBe("register");
-    expect(first(software, 4, 768, 768)).toBe("skinny");
+    expect(first(software, 4, 768, 768)).toBe("register");
+    expect(first(hardware, 4, 768, 768)).toBe("skinny");
     expect(first(software, 128, 768, 36)).toBe("register");
     expect(first(software, 128, 768, 767)).toBe("naive");
     expect(first(hardware, 128, 768, 768)).toBe("tiled");

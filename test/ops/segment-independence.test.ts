@@ -11,7 +11,7 @@ import { attention } from "../../src/ops/attention.ts";
 import type { Attributes, Op } from "../../src/ops/op.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
 
-const lengths = [5, 17, 1, 34];
+const lengths = [5, 131, 1, 70];
 const SLOTS = 2;
 
 function offsetOf(segment: number): number {
@@ -49,7 +49,7 @@ async function expectIndependent<A>(
 test("attention", async () => {
   const [heads, headWidth] = [2, 16];
   const width = heads * headWidth;
-  const qkv = normal(1, 57 * 3 * width);
+  const qkv = normal(1, 207 * 3 * width);
   const attributes = { heads, headWidth, scale: 0.25, causal: true, kAt: width, vAt: 2 * width };
   const inputs = (segments: readonly number[]): Record<string, CaseTensor> => {
     const rows = matrix(pick(qkv, 3 * width, segments), 3 * width);
@@ -64,7 +64,7 @@ test("attention", async () => {
 
 test("adapter", async () => {
   const [width, maxWidth] = [24, 8];
-  const x = normal(2, 57 * width);
+  const x = normal(2, 207 * width);
   const stride = adapterStride(width, maxWidth);
   const scale = new Uint32Array(Float32Array.of(1.5).buffer)[0] as number;
   const inputs = (segments: readonly number[]): Record<string, CaseTensor> => ({
@@ -75,7 +75,7 @@ test("adapter", async () => {
     segment_slots: { shape: [segments.length], data: Uint32Array.from(segments, (s) => s % SLOTS), rows: "segments" },
   });
   const { subgroups } = (await sharedGpu()).traits;
-  for (const variant of subgroups ? ["portable", "tiled", "subgroup"] : ["portable", "tiled"]) {
+  for (const variant of subgroups ? ["portable", "tiled", "subgroup", "quad"] : ["portable", "tiled"]) {
     await expectIndependent(adapter, variant, { width, maxWidth }, inputs, width);
   }
 });
