@@ -14,7 +14,7 @@
 //   - the clamped index of a run-time sized array takes 4 divisions: hence blocks of 8 elements behind one index;
 //   - a swap costs 1 instruction, a subgroupBroadcast 20: so lane l sums for rows l, l^1, l^2 and l^3 of each four.
 // The order of a sum along K is the same in every place of a tile.
-// lib: weight-f32|weight-f16 matmul-epilogue activation
+// lib: weight-f32|weight-f16 matmul-epilogue activation quad-product
 
 enable subgroups;
 
@@ -23,197 +23,13 @@ const ACTIVATION: u32 = 0u;
 const QUADS: u32 = 1u; // of a workgroup
 // --- end parameters
 
-alias Chunk = array<vec4<f32>, 2>; // 8 elements of a row of x or w
 alias WeightChunk = array<weight_vec4, 2>;
-alias Sums = array<vec4<f32>, 2>; // 8 columns of one row
 
 @group(0) @binding(0) var<storage, read> x: array<Chunk>;
 @group(0) @binding(1) var<storage, read> w: array<WeightChunk>;
 
 const ROW_GROUPS: u32 = 16u; // of 4 rows, one per lane
 const LANE_COLUMNS: u32 = 8u; // column c of lane l is 4 c + l
-
-var<private> share: array<Chunk, LANE_COLUMNS>; // this lane's columns of W
-
-// Adds 8 products along K for each of this lane's 8 columns: with this lane's row,
-fn own_row(row: ptr<function, Chunk>, sums: Sums) -> Sums {
-  let x0 = (*row)[0].x;
-  let s0a = fma(share[0][0].x, x0, sums[0].x); let s1a = fma(share[1][0].x, x0, sums[0].y);
-  let s2a = fma(share[2][0].x, x0, sums[0].z); let s3a = fma(share[3][0].x, x0, sums[0].w);
-  let s4a = fma(share[4][0].x, x0, sums[1].x); let s5a = fma(share[5][0].x, x0, sums[1].y);
-  let s6a = fma(share[6][0].x, x0, sums[1].z); let s7a = fma(share[7][0].x, x0, sums[1].w);
-  let x1 = (*row)[0].y;
-  let s0b = fma(share[0][0].y, x1, s0a); let s1b = fma(share[1][0].y, x1, s1a);
-  let s2b = fma(share[2][0].y, x1, s2a); let s3b = fma(share[3][0].y, x1, s3a);
-  let s4b = fma(share[4][0].y, x1, s4a); let s5b = fma(share[5][0].y, x1, s5a);
-  let s6b = fma(share[6][0].y, x1, s6a); let s7b = fma(share[7][0].y, x1, s7a);
-  let x2 = (*row)[0].z;
-  let s0c = fma(share[0][0].z, x2, s0b); let s1c = fma(share[1][0].z, x2, s1b);
-  let s2c = fma(share[2][0].z, x2, s2b); let s3c = fma(share[3][0].z, x2, s3b);
-  let s4c = fma(share[4][0].z, x2, s4b); let s5c = fma(share[5][0].z, x2, s5b);
-  let s6c = fma(share[6][0].z, x2, s6b); let s7c = fma(share[7][0].z, x2, s7b);
-  let x3 = (*row)[0].w;
-  let s0d = fma(share[0][0].w, x3, s0c); let s1d = fma(share[1][0].w, x3, s1c);
-  let s2d = fma(share[2][0].w, x3, s2c); let s3d = fma(share[3][0].w, x3, s3c);
-  let s4d = fma(share[4][0].w, x3, s4c); let s5d = fma(share[5][0].w, x3, s5c);
-  let s6d = fma(share[6][0].w, x3, s6c); let s7d = fma(share[7][0].w, x3, s7c);
-  let x4 = (*row)[1].x;
-  let s0e = fma(share[0][1].x, x4, s0d); let s1e = fma(share[1][1].x, x4, s1d);
-  let s2e = fma(share[2][1].x, x4, s2d); let s3e = fma(share[3][1].x, x4, s3d);
-  let s4e = fma(share[4][1].x, x4, s4d); let s5e = fma(share[5][1].x, x4, s5d);
-  let s6e = fma(share[6][1].x, x4, s6d); let s7e = fma(share[7][1].x, x4, s7d);
-  let x5 = (*row)[1].y;
-  let s0f = fma(share[0][1].y, x5, s0e); let s1f = fma(share[1][1].y, x5, s1e);
-  let s2f = fma(share[2][1].y, x5, s2e); let s3f = fma(share[3][1].y, x5, s3e);
-  let s4f = fma(share[4][1].y, x5, s4e); let s5f = fma(share[5][1].y, x5, s5e);
-  let s6f = fma(share[6][1].y, x5, s6e); let s7f = fma(share[7][1].y, x5, s7e);
-  let x6 = (*row)[1].z;
-  let s0g = fma(share[0][1].z, x6, s0f); let s1g = fma(share[1][1].z, x6, s1f);
-  let s2g = fma(share[2][1].z, x6, s2f); let s3g = fma(share[3][1].z, x6, s3f);
-  let s4g = fma(share[4][1].z, x6, s4f); let s5g = fma(share[5][1].z, x6, s5f);
-  let s6g = fma(share[6][1].z, x6, s6f); let s7g = fma(share[7][1].z, x6, s7f);
-  let x7 = (*row)[1].w;
-  let s0h = fma(share[0][1].w, x7, s0g); let s1h = fma(share[1][1].w, x7, s1g);
-  let s2h = fma(share[2][1].w, x7, s2g); let s3h = fma(share[3][1].w, x7, s3g);
-  let s4h = fma(share[4][1].w, x7, s4g); let s5h = fma(share[5][1].w, x7, s5g);
-  let s6h = fma(share[6][1].w, x7, s6g); let s7h = fma(share[7][1].w, x7, s7g);
-  return Sums(vec4<f32>(s0h, s1h, s2h, s3h), vec4<f32>(s4h, s5h, s6h, s7h));
-}
-
-// with the row of lane l^1,
-fn row_x(row: ptr<function, Chunk>, sums: Sums) -> Sums {
-  let x0 = quadSwapX((*row)[0].x);
-  let s0a = fma(share[0][0].x, x0, sums[0].x); let s1a = fma(share[1][0].x, x0, sums[0].y);
-  let s2a = fma(share[2][0].x, x0, sums[0].z); let s3a = fma(share[3][0].x, x0, sums[0].w);
-  let s4a = fma(share[4][0].x, x0, sums[1].x); let s5a = fma(share[5][0].x, x0, sums[1].y);
-  let s6a = fma(share[6][0].x, x0, sums[1].z); let s7a = fma(share[7][0].x, x0, sums[1].w);
-  let x1 = quadSwapX((*row)[0].y);
-  let s0b = fma(share[0][0].y, x1, s0a); let s1b = fma(share[1][0].y, x1, s1a);
-  let s2b = fma(share[2][0].y, x1, s2a); let s3b = fma(share[3][0].y, x1, s3a);
-  let s4b = fma(share[4][0].y, x1, s4a); let s5b = fma(share[5][0].y, x1, s5a);
-  let s6b = fma(share[6][0].y, x1, s6a); let s7b = fma(share[7][0].y, x1, s7a);
-  let x2 = quadSwapX((*row)[0].z);
-  let s0c = fma(share[0][0].z, x2, s0b); let s1c = fma(share[1][0].z, x2, s1b);
-  let s2c = fma(share[2][0].z, x2, s2b); let s3c = fma(share[3][0].z, x2, s3b);
-  let s4c = fma(share[4][0].z, x2, s4b); let s5c = fma(share[5][0].z, x2, s5b);
-  let s6c = fma(share[6][0].z, x2, s6b); let s7c = fma(share[7][0].z, x2, s7b);
-  let x3 = quadSwapX((*row)[0].w);
-  let s0d = fma(share[0][0].w, x3, s0c); let s1d = fma(share[1][0].w, x3, s1c);
-  let s2d = fma(share[2][0].w, x3, s2c); let s3d = fma(share[3][0].w, x3, s3c);
-  let s4d = fma(share[4][0].w, x3, s4c); let s5d = fma(share[5][0].w, x3, s5c);
-  let s6d = fma(share[6][0].w, x3, s6c); let s7d = fma(share[7][0].w, x3, s7c);
-  let x4 = quadSwapX((*row)[1].x);
-  let s0e = fma(share[0][1].x, x4, s0d); let s1e = fma(share[1][1].x, x4, s1d);
-  let s2e = fma(share[2][1].x, x4, s2d); let s3e = fma(share[3][1].x, x4, s3d);
-  let s4e = fma(share[4][1].x, x4, s4d); let s5e = fma(share[5][1].x, x4, s5d);
-  let s6e = fma(share[6][1].x, x4, s6d); let s7e = fma(share[7][1].x, x4, s7d);
-  let x5 = quadSwapX((*row)[1].y);
-  let s0f = fma(share[0][1].y, x5, s0e); let s1f = fma(share[1][1].y, x5, s1e);
-  let s2f = fma(share[2][1].y, x5, s2e); let s3f = fma(share[3][1].y, x5, s3e);
-  let s4f = fma(share[4][1].y, x5, s4e); let s5f = fma(share[5][1].y, x5, s5e);
-  let s6f = fma(share[6][1].y, x5, s6e); let s7f = fma(share[7][1].y, x5, s7e);
-  let x6 = quadSwapX((*row)[1].z);
-  let s0g = fma(share[0][1].z, x6, s0f); let s1g = fma(share[1][1].z, x6, s1f);
-  let s2g = fma(share[2][1].z, x6, s2f); let s3g = fma(share[3][1].z, x6, s3f);
-  let s4g = fma(share[4][1].z, x6, s4f); let s5g = fma(share[5][1].z, x6, s5f);
-  let s6g = fma(share[6][1].z, x6, s6f); let s7g = fma(share[7][1].z, x6, s7f);
-  let x7 = quadSwapX((*row)[1].w);
-  let s0h = fma(share[0][1].w, x7, s0g); let s1h = fma(share[1][1].w, x7, s1g);
-  let s2h = fma(share[2][1].w, x7, s2g); let s3h = fma(share[3][1].w, x7, s3g);
-  let s4h = fma(share[4][1].w, x7, s4g); let s5h = fma(share[5][1].w, x7, s5g);
-  let s6h = fma(share[6][1].w, x7, s6g); let s7h = fma(share[7][1].w, x7, s7g);
-  return Sums(vec4<f32>(s0h, s1h, s2h, s3h), vec4<f32>(s4h, s5h, s6h, s7h));
-}
-
-// with the row of lane l^2,
-fn row_y(row: ptr<function, Chunk>, sums: Sums) -> Sums {
-  let x0 = quadSwapY((*row)[0].x);
-  let s0a = fma(share[0][0].x, x0, sums[0].x); let s1a = fma(share[1][0].x, x0, sums[0].y);
-  let s2a = fma(share[2][0].x, x0, sums[0].z); let s3a = fma(share[3][0].x, x0, sums[0].w);
-  let s4a = fma(share[4][0].x, x0, sums[1].x); let s5a = fma(share[5][0].x, x0, sums[1].y);
-  let s6a = fma(share[6][0].x, x0, sums[1].z); let s7a = fma(share[7][0].x, x0, sums[1].w);
-  let x1 = quadSwapY((*row)[0].y);
-  let s0b = fma(share[0][0].y, x1, s0a); let s1b = fma(share[1][0].y, x1, s1a);
-  let s2b = fma(share[2][0].y, x1, s2a); let s3b = fma(share[3][0].y, x1, s3a);
-  let s4b = fma(share[4][0].y, x1, s4a); let s5b = fma(share[5][0].y, x1, s5a);
-  let s6b = fma(share[6][0].y, x1, s6a); let s7b = fma(share[7][0].y, x1, s7a);
-  let x2 = quadSwapY((*row)[0].z);
-  let s0c = fma(share[0][0].z, x2, s0b); let s1c = fma(share[1][0].z, x2, s1b);
-  let s2c = fma(share[2][0].z, x2, s2b); let s3c = fma(share[3][0].z, x2, s3b);
-  let s4c = fma(share[4][0].z, x2, s4b); let s5c = fma(share[5][0].z, x2, s5b);
-  let s6c = fma(share[6][0].z, x2, s6b); let s7c = fma(share[7][0].z, x2, s7b);
-  let x3 = quadSwapY((*row)[0].w);
-  let s0d = fma(share[0][0].w, x3, s0c); let s1d = fma(share[1][0].w, x3, s1c);
-  let s2d = fma(share[2][0].w, x3, s2c); let s3d = fma(share[3][0].w, x3, s3c);
-  let s4d = fma(share[4][0].w, x3, s4c); let s5d = fma(share[5][0].w, x3, s5c);
-  let s6d = fma(share[6][0].w, x3, s6c); let s7d = fma(share[7][0].w, x3, s7c);
-  let x4 = quadSwapY((*row)[1].x);
-  let s0e = fma(share[0][1].x, x4, s0d); let s1e = fma(share[1][1].x, x4, s1d);
-  let s2e = fma(share[2][1].x, x4, s2d); let s3e = fma(share[3][1].x, x4, s3d);
-  let s4e = fma(share[4][1].x, x4, s4d); let s5e = fma(share[5][1].x, x4, s5d);
-  let s6e = fma(share[6][1].x, x4, s6d); let s7e = fma(share[7][1].x, x4, s7d);
-  let x5 = quadSwapY((*row)[1].y);
-  let s0f = fma(share[0][1].y, x5, s0e); let s1f = fma(share[1][1].y, x5, s1e);
-  let s2f = fma(share[2][1].y, x5, s2e); let s3f = fma(share[3][1].y, x5, s3e);
-  let s4f = fma(share[4][1].y, x5, s4e); let s5f = fma(share[5][1].y, x5, s5e);
-  let s6f = fma(share[6][1].y, x5, s6e); let s7f = fma(share[7][1].y, x5, s7e);
-  let x6 = quadSwapY((*row)[1].z);
-  let s0g = fma(share[0][1].z, x6, s0f); let s1g = fma(share[1][1].z, x6, s1f);
-  let s2g = fma(share[2][1].z, x6, s2f); let s3g = fma(share[3][1].z, x6, s3f);
-  let s4g = fma(share[4][1].z, x6, s4f); let s5g = fma(share[5][1].z, x6, s5f);
-  let s6g = fma(share[6][1].z, x6, s6f); let s7g = fma(share[7][1].z, x6, s7f);
-  let x7 = quadSwapY((*row)[1].w);
-  let s0h = fma(share[0][1].w, x7, s0g); let s1h = fma(share[1][1].w, x7, s1g);
-  let s2h = fma(share[2][1].w, x7, s2g); let s3h = fma(share[3][1].w, x7, s3g);
-  let s4h = fma(share[4][1].w, x7, s4g); let s5h = fma(share[5][1].w, x7, s5g);
-  let s6h = fma(share[6][1].w, x7, s6g); let s7h = fma(share[7][1].w, x7, s7g);
-  return Sums(vec4<f32>(s0h, s1h, s2h, s3h), vec4<f32>(s4h, s5h, s6h, s7h));
-}
-
-// and with the row of lane l^3.
-fn row_diagonal(row: ptr<function, Chunk>, sums: Sums) -> Sums {
-  let x0 = quadSwapDiagonal((*row)[0].x);
-  let s0a = fma(share[0][0].x, x0, sums[0].x); let s1a = fma(share[1][0].x, x0, sums[0].y);
-  let s2a = fma(share[2][0].x, x0, sums[0].z); let s3a = fma(share[3][0].x, x0, sums[0].w);
-  let s4a = fma(share[4][0].x, x0, sums[1].x); let s5a = fma(share[5][0].x, x0, sums[1].y);
-  let s6a = fma(share[6][0].x, x0, sums[1].z); let s7a = fma(share[7][0].x, x0, sums[1].w);
-  let x1 = quadSwapDiagonal((*row)[0].y);
-  let s0b = fma(share[0][0].y, x1, s0a); let s1b = fma(share[1][0].y, x1, s1a);
-  let s2b = fma(share[2][0].y, x1, s2a); let s3b = fma(share[3][0].y, x1, s3a);
-  let s4b = fma(share[4][0].y, x1, s4a); let s5b = fma(share[5][0].y, x1, s5a);
-  let s6b = fma(share[6][0].y, x1, s6a); let s7b = fma(share[7][0].y, x1, s7a);
-  let x2 = quadSwapDiagonal((*row)[0].z);
-  let s0c = fma(share[0][0].z, x2, s0b); let s1c = fma(share[1][0].z, x2, s1b);
-  let s2c = fma(share[2][0].z, x2, s2b); let s3c = fma(share[3][0].z, x2, s3b);
-  let s4c = fma(share[4][0].z, x2, s4b); let s5c = fma(share[5][0].z, x2, s5b);
-  let s6c = fma(share[6][0].z, x2, s6b); let s7c = fma(share[7][0].z, x2, s7b);
-  let x3 = quadSwapDiagonal((*row)[0].w);
-  let s0d = fma(share[0][0].w, x3, s0c); let s1d = fma(share[1][0].w, x3, s1c);
-  let s2d = fma(share[2][0].w, x3, s2c); let s3d = fma(share[3][0].w, x3, s3c);
-  let s4d = fma(share[4][0].w, x3, s4c); let s5d = fma(share[5][0].w, x3, s5c);
-  let s6d = fma(share[6][0].w, x3, s6c); let s7d = fma(share[7][0].w, x3, s7c);
-  let x4 = quadSwapDiagonal((*row)[1].x);
-  let s0e = fma(share[0][1].x, x4, s0d); let s1e = fma(share[1][1].x, x4, s1d);
-  let s2e = fma(share[2][1].x, x4, s2d); let s3e = fma(share[3][1].x, x4, s3d);
-  let s4e = fma(share[4][1].x, x4, s4d); let s5e = fma(share[5][1].x, x4, s5d);
-  let s6e = fma(share[6][1].x, x4, s6d); let s7e = fma(share[7][1].x, x4, s7d);
-  let x5 = quadSwapDiagonal((*row)[1].y);
-  let s0f = fma(share[0][1].y, x5, s0e); let s1f = fma(share[1][1].y, x5, s1e);
-  let s2f = fma(share[2][1].y, x5, s2e); let s3f = fma(share[3][1].y, x5, s3e);
-  let s4f = fma(share[4][1].y, x5, s4e); let s5f = fma(share[5][1].y, x5, s5e);
-  let s6f = fma(share[6][1].y, x5, s6e); let s7f = fma(share[7][1].y, x5, s7e);
-  let x6 = quadSwapDiagonal((*row)[1].z);
-  let s0g = fma(share[0][1].z, x6, s0f); let s1g = fma(share[1][1].z, x6, s1f);
-  let s2g = fma(share[2][1].z, x6, s2f); let s3g = fma(share[3][1].z, x6, s3f);
-  let s4g = fma(share[4][1].z, x6, s4f); let s5g = fma(share[5][1].z, x6, s5f);
-  let s6g = fma(share[6][1].z, x6, s6f); let s7g = fma(share[7][1].z, x6, s7f);
-  let x7 = quadSwapDiagonal((*row)[1].w);
-  let s0h = fma(share[0][1].w, x7, s0g); let s1h = fma(share[1][1].w, x7, s1g);
-  let s2h = fma(share[2][1].w, x7, s2g); let s3h = fma(share[3][1].w, x7, s3g);
-  let s4h = fma(share[4][1].w, x7, s4g); let s5h = fma(share[5][1].w, x7, s5g);
-  let s6h = fma(share[6][1].w, x7, s6g); let s7h = fma(share[7][1].w, x7, s7g);
-  return Sums(vec4<f32>(s0h, s1h, s2h, s3h), vec4<f32>(s4h, s5h, s6h, s7h));
-}
 
 @compute @workgroup_size(4u * QUADS)
 fn main(
@@ -247,7 +63,7 @@ fn main(
     }
     for (var j = 0u; j < LANE_COLUMNS; j += 1u) {
       let block = &w[min(first_weight + 4u * j, last_weight) * chunks + k];
-      let column = &share[j];
+      let column = &columns[j];
       (*column)[0] = load_weight((*block)[0]);
       (*column)[1] = load_weight((*block)[1]);
     }
