@@ -8,7 +8,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Parameters } from "../graph/parameters.ts";
 import type { Value } from "../graph/value.ts";
 import { activationCodes } from "../ops/activation.ts";
-import { adapter } from "../ops/adapter.ts";
+import { adapter, adapterStride } from "../ops/adapter.ts";
 import type { Dim, TensorType } from "../ops/op.ts";
 import type { BottleneckConfig, BottleneckWeights } from "./bottleneck.ts";
 
@@ -18,15 +18,7 @@ export interface BankSize {
   readonly width: number;
 }
 
-/** The slot that means "no adapter". */
-export const NO_SLOT = 0xffffffff;
-
 const SLOT_WORDS = 4;
-
-/** Elements of one slot: down [B, d], up [d, B], down bias [B], up bias [d], padded to whole vectors. */
-export function slotStride(width: number, bottleneck: number): number {
-  return Math.ceil((2 * width * bottleneck + bottleneck + width) / 4) * 4;
-}
 
 /** The resident adapters of the layer site. */
 export class AdapterBank {
@@ -42,7 +34,7 @@ export class AdapterBank {
     this.#layers = host.layers;
     this.#width = host.width;
     this.#names = Array.from({ length: size.count }, () => null);
-    const shape = [size.count, slotStride(host.width, size.width)];
+    const shape = [size.count, adapterStride(host.width, size.width)];
     const made: string[] = [];
     const allocate = (name: string, type: TensorType): void => {
       parameters.set(name, type);
@@ -61,7 +53,7 @@ export class AdapterBank {
 
   /** Bytes on the GPU. */
   get bytes(): number {
-    return this.#layers * this.size.count * (slotStride(this.#width, this.size.width) + SLOT_WORDS) * 4;
+    return this.#layers * this.size.count * (adapterStride(this.#width, this.size.width) + SLOT_WORDS) * 4;
   }
 
   /** @returns a free slot for a bottleneck of this width; throws NO_CAPACITY where there is none. */
@@ -97,7 +89,7 @@ export class AdapterBank {
         this.#parameters.write(
           bankName(layer),
           this.#pack(weights, bottleneck),
-          slot * slotStride(this.#width, this.size.width),
+          slot * adapterStride(this.#width, this.size.width),
         );
       }
       this.#parameters.write(slotsName(layer), info, slot * SLOT_WORDS);
@@ -112,7 +104,7 @@ export class AdapterBank {
   #pack({ down, up, downBias, upBias }: BottleneckWeights, bottleneck: number): Float32Array {
     const width = this.#width;
     const most = this.size.width;
-    const packed = new Float32Array(slotStride(width, most));
+    const packed = new Float32Array(adapterStride(width, most));
     packed.set(down, 0);
     for (let row = 0; row < width; row += 1) {
       packed.set(up.subarray(row * bottleneck, (row + 1) * bottleneck), most * width + row * most);
@@ -128,7 +120,7 @@ export class AdapterBank {
     const inputs = {
       x,
       residual,
-      bank: b.parameter(bankName(layer), [count, slotStride(this.#width, width)]),
+      bank: b.parameter(bankName(layer), [count, adapterStride(this.#width, width)]),
       slots: b.parameter(slotsName(layer), [count, SLOT_WORDS], "u32"),
       segments,
       segment_slots: segmentSlots,

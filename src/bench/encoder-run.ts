@@ -52,7 +52,7 @@ export function formFlops(encoder: Encoder, form: EncoderForm, lengths: readonly
   const cost = form.kind === "dense" ? { ...sizes, bottleneck: 0 } : sizes;
   const layer =
     form.kind === "routed" ? routedFlops(cost, lengths, form.reduction, form.attention) : denseFlops(cost, lengths);
-  const { graph } = buildModel(host, bank, signatureOf(form));
+  const graph = buildModel(host, bank, signatureOf(form));
   const flops = layer * sizes.layers;
   const counted = graphFlops(graph, lengthsFor(graph, host.shape, lengths, { inputs: {}, sizes: {} }).sizes);
   // The attention op knows the mean length only, so its cost is exact where all sequences are equally long.
@@ -84,7 +84,7 @@ export async function encoderCandidate(
   const planned = await PlannedRun.create(gpu, parameters, arena, work);
   const verify = async (say: (doing: string) => void): Promise<Comparison> => {
     const { outputs } = await planned.run();
-    const truth = buildModel(host, bank, signature).graph;
+    const truth = buildModel(host, bank, signature);
     return compareWithFloat64({
       encoder,
       graph: truth,

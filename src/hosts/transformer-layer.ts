@@ -2,7 +2,6 @@
 
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
-import { runtimeDim } from "../ops/op.ts";
 import { activation } from "../ops/activation.ts";
 import type { ActivationName } from "../ops/activation.ts";
 import { attention } from "../ops/attention.ts";
@@ -88,11 +87,6 @@ function probabilityKey(rows: LayerRows): string {
   const dim = rows.selection.rows.type.shape[0];
   const symbol = typeof dim === "object" ? dim.symbol : "";
   return `${symbol}.${rows.keys}`;
-}
-
-/** @returns the run-time length of a layer's attention probabilities. */
-export function probabilityCount(key: string): ReturnType<typeof runtimeDim> {
-  return runtimeDim(`probabilities.${key}`);
 }
 
 function feedForward(b: GraphBuilder, x: Value, settings: LayerSettings, prefix: LayerPrefix): Value {

@@ -22,12 +22,6 @@ export interface Signature {
   readonly captures: readonly string[];
 }
 
-/** A graph before it is optimised, with the places that can be captured. */
-export interface ModelGraph {
-  readonly graph: Graph;
-  readonly names: readonly string[];
-}
-
 /** Name of the run-time input with the slot of every sequence, on dense layers and on light paths. */
 export const SLOT_INPUTS = { dense: "slots.dense", light: "slots.light" } as const;
 
@@ -69,7 +63,7 @@ function buildLayer(
 }
 
 /** Builds the graph of a signature, before any pass. */
-export function buildModel(host: Host, bank: AdapterBank | null, signature: Signature): ModelGraph {
+export function buildModel(host: Host, bank: AdapterBank | null, signature: Signature): Graph {
   const b = new GraphBuilder();
   const results = new Map<string, Value>();
   const embedded = b.scope("", () => host.embed(b, signature.source));
@@ -102,10 +96,10 @@ export function buildModel(host: Host, bank: AdapterBank | null, signature: Sign
     }
     results.set(`${CAPTURE}${name}`, value);
   }
-  return { graph: b.finish(results), names: [...b.names.keys()] };
+  return b.finish(results);
 }
 
 /** The graph that is planned and run. */
 export function buildOptimized(host: Host, bank: AdapterBank | null, signature: Signature): Graph {
-  return optimize(buildModel(host, bank, signature).graph);
+  return optimize(buildModel(host, bank, signature));
 }

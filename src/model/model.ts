@@ -1,6 +1,6 @@
 /** @file One resident model: a frozen host with adapters and routing, and a queue of calls. */
 
-import { AdapterBank, NO_SLOT } from "../adapters/bank.ts";
+import { AdapterBank } from "../adapters/bank.ts";
 import type { BankSize } from "../adapters/bank.ts";
 import { bottleneckWidth, readBottleneck } from "../adapters/bottleneck.ts";
 import { adapterWeights } from "../adapters/weights.ts";
@@ -11,9 +11,9 @@ import { explain } from "../graph/explain.ts";
 import type { Explanation } from "../graph/explain.ts";
 import type { Parameters } from "../graph/parameters.ts";
 import type { Plan } from "../graph/plan.ts";
-import type { Graph } from "../graph/value.ts";
 import type { Host, HostFeed } from "../hosts/host.ts";
 import type { Tokenizer } from "../inputs/tokenizer.ts";
+import { noSlot } from "../ops/adapter.ts";
 import { gaussian, generator } from "../random.ts";
 import { reductions } from "../routing/coda.ts";
 import type { CodaPolicy } from "../routing/coda.ts";
@@ -64,8 +64,6 @@ export class Model {
   readonly report: LoadReport;
   readonly #parts: ModelParts;
   readonly #plans: PlanCache;
-  /** Optimised graphs by signature: a warm run builds nothing. */
-  readonly #graphs = new Map<string, Graph>();
   readonly #slots = new Map<string, number>();
   #bank: AdapterBank | null = null;
   #active: string | null = null;
@@ -233,7 +231,7 @@ export class Model {
   }
 
   #slotOf(name: string | null): number {
-    return name === null ? NO_SLOT : this.#known(name);
+    return name === null ? noSlot : this.#known(name);
   }
 
   #lightAdapter(): string | null {
@@ -270,6 +268,8 @@ export class Model {
   #writeRouters(routing: Routing | null): void {
     if (routing === null || routing.vectors === this.#residentRouters) return;
     const { parameters } = this.#parts;
+    // Should a write fail half-way, the next run writes all of them again.
+    this.#residentRouters = null;
     for (const [layer, vector] of routing.vectors) {
       const name = routerName(layer);
       if (parameters.has(name)) parameters.write(name, vector);
@@ -306,8 +306,7 @@ export class Model {
   async #plan(batch: Batch, signature: Signature): Promise<{ plan: Plan; lengths: Lengths }> {
     const { host, maxRows } = this.#parts;
     const key = signatureKey(signature);
-    const graph = this.#graphs.get(key) ?? buildOptimized(host, this.#bank, signature);
-    this.#graphs.set(key, graph);
+    const graph = this.#plans.graphOf(key) ?? buildOptimized(host, this.#bank, signature);
     const lengths = lengthsFor(graph, host.shape, batch.rows, this.#feed(batch));
     const plan = await this.#plans.get(key, lengths.sizes, () => ({
       graph,

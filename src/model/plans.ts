@@ -43,6 +43,11 @@ export class PlanCache {
     return found.plan;
   }
 
+  /** @returns the graph of a signature that has a plan, so that a warm run builds nothing. */
+  graphOf(key: string): Graph | undefined {
+    return this.#entries.find((entry) => entry.key === key)?.plan.graph;
+  }
+
   async #create({ graph, capacities }: { readonly graph: Graph; readonly capacities: Sizes }): Promise<Plan> {
     return Plan.create({ gpu: this.#gpu, graph, parameters: this.#parameters, arena: this.#arena, capacities });
   }
