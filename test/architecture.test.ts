@@ -20,7 +20,7 @@ const YARDSTICKS = ["peak-fma", "peak-fma.straight"];
 
 /** The rooms that a room may import, besides itself and the commons. */
 const engine = ["graph", "ops", "gpu"];
-const resident = ["hosts", "adapters", "routing", "formats", "inputs", "kernels", ...engine];
+const resident = ["hosts", "adapters", "routing", "sites", "formats", "inputs", "kernels", ...engine];
 const allowed: Readonly<Record<string, readonly string[]>> = {
   gpu: [],
   ops: ["gpu"],
@@ -30,8 +30,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   inputs: [],
   graph: ["ops", "gpu", "kernels", "reference"],
   cases: ["reference", "kernels", ...engine],
-  hosts: engine,
-  adapters: engine,
+  sites: engine,
+  hosts: ["sites", ...engine],
+  adapters: ["sites", ...engine],
   routing: engine,
   model: resident,
   train: ["model", ...resident],

@@ -12,7 +12,7 @@ import { Parameters } from "../graph/parameters.ts";
 import type { Graph } from "../graph/value.ts";
 import type { Host, HostShape, WeightSpec } from "../hosts/host.ts";
 import { ROWS, segmentsInput } from "../hosts/symbols.ts";
-import { postNormLayer } from "../hosts/transformer-layer.ts";
+import { postNormLayer, transformerMap } from "../hosts/transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights } from "../hosts/weights.ts";
 import { normal } from "../random.ts";
 import type { ReferenceTensor } from "../reference/tensor.ts";
@@ -70,7 +70,8 @@ export function syntheticHost(sizes: EncoderSizes): Host {
     weights: specs,
     ignored: [],
     embed: (b) => ({ hidden: b.input("x", [ROWS, width]), segments: segmentsInput(b) }),
-    layer: (b, index, x, segments) => postNormLayer(b, x, segments, settings, `layers.${index}`),
+    layer: (b, index, stream, sites) => postNormLayer(b, stream, { settings, sites, prefix: `layers.${index}` }),
+    map: (index, map) => transformerMap(shape, `layers.${index}`, map),
     finish: (_, x) => x,
     head: null,
   };

@@ -1,12 +1,12 @@
 /** @file ALBERT (Lan et al. 2020): BERT whose layers share weights, with factorised embeddings. */
 
-import type { Value } from "../graph/value.ts";
-import { bertBuffers, bertShape, embedIds, embeddingWeights, idsInput } from "./bert.ts";
+import { bertBuffers, bertShape, embeddingWeights, idsInput } from "./bert.ts";
 import { activationField, only, positive, positiveNumber, prefixOf } from "./config.ts";
+import { embedIds } from "./embed-ids.ts";
 import { maskedLanguageHead, pooledClassifier } from "./heads.ts";
 import type { HeadPlan } from "./heads.ts";
 import type { Host, HostShape, HostSource, WeightSpec } from "./host.ts";
-import { postNormLayer } from "./transformer-layer.ts";
+import { postNormLayer, transformerMap } from "./transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights } from "./weights.ts";
 
 function groupWeights(prefix: string, group: number, shape: HostShape): WeightSpec[] {
@@ -46,6 +46,7 @@ export function albert(source: HostSource, half: boolean): Host {
   const weights = new WeightLookup(specs, half);
   const settings = { shape, weights, activation, eps };
   const layersPerGroup = shape.layers / groups;
+  const prefixOfLayer = (index: number): string => `groups.${Math.floor(index / layersPerGroup)}`;
   return {
     shape,
     weights: specs,
@@ -57,12 +58,12 @@ export function albert(source: HostSource, half: boolean): Host {
         reason: "head of another task",
       },
     ],
-    embed: (b) => {
-      const { hidden, segments } = embedIds(b, weights, eps);
+    embed: (b, _, site) => {
+      const { hidden, segments } = embedIds(b, weights, eps, site);
       return { hidden: weights.linear(b, hidden, "embeddings.mapping"), segments };
     },
-    layer: (b, index, x: Value, segments) =>
-      postNormLayer(b, x, segments, settings, `groups.${Math.floor(index / layersPerGroup)}`),
+    layer: (b, index, stream, sites) => postNormLayer(b, stream, { settings, sites, prefix: prefixOfLayer(index) }),
+    map: (index, map) => transformerMap(shape, prefixOfLayer(index), map),
     finish: (_, x) => x,
     head: head === null ? null : head.bind(weights),
   };

@@ -1,14 +1,11 @@
 /** @file BERT (Devlin et al. 2019): post-LN encoder with learned positions; names of MATHS §3.3. */
 
 import { EngineError } from "../errors.ts";
-import type { GraphBuilder } from "../graph/builder.ts";
-import type { Value } from "../graph/value.ts";
-import { embedding } from "../ops/embedding.ts";
 import { activationField, hasArchitecture, headWidthOf, only, positive, positiveNumber, prefixOf } from "./config.ts";
-import type { Host, HostShape, HostSource, IgnoredTensors, Stream, WeightSpec } from "./host.ts";
+import type { Host, HostShape, HostSource, IgnoredTensors, WeightSpec } from "./host.ts";
+import { embedIds } from "./embed-ids.ts";
 import { maskedLanguageHead, pooledClassifier, tokenClassifier } from "./heads.ts";
-import { ROWS, segmentsInput } from "./symbols.ts";
-import { postNormLayer } from "./transformer-layer.ts";
+import { postNormLayer, transformerMap } from "./transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights, plainWeight } from "./weights.ts";
 
 /** Reads the numbers that BERT and ALBERT share. */
@@ -41,21 +38,6 @@ export function embeddingWeights(prefix: string, shape: HostShape, width: number
     plainWeight("embeddings.type", `${at}.token_type_embeddings.weight`, [types, width], "vector"),
     ...normWeights("embeddings.norm", `${at}.LayerNorm`, width),
   ];
-}
-
-/** LN(word + position + type) over the packed ids: [rows, width]. */
-export function embedIds(b: GraphBuilder, weights: WeightLookup, eps: number): Stream {
-  const segments = segmentsInput(b);
-  const inputs = {
-    ids: b.input("ids", [ROWS], "u32"),
-    word: weights.value(b, "embeddings.word"),
-    position: weights.value(b, "embeddings.position"),
-    types: b.input("types", [ROWS], "u32"),
-    type_table: weights.value(b, "embeddings.type"),
-    segments,
-  };
-  const sum = b.op(embedding, inputs, { positionOffset: 0 }).y as Value;
-  return { hidden: weights.norm(b, sum, "embeddings.norm", eps), segments };
 }
 
 /** The vocabulary of a host that reads ids. */
@@ -106,6 +88,7 @@ export function bert(source: HostSource, half: boolean): Host {
   ];
   const weights = new WeightLookup(specs, half);
   const settings = { shape, weights, activation, eps };
+  const prefixOfLayer = (index: number): string => `layers.${index}`;
   return {
     shape,
     weights: specs,
@@ -114,8 +97,9 @@ export function bert(source: HostSource, half: boolean): Host {
       { pattern: /^cls\.predictions\.decoder\.(weight|bias)$/, reason: "tied copy" },
       { pattern: /^(cls\.|classifier\.|qa_outputs\.|(bert\.)?pooler\.)/, reason: "head of another task" },
     ],
-    embed: (b) => embedIds(b, weights, eps),
-    layer: (b, index, x, segments) => postNormLayer(b, x, segments, settings, `layers.${index}`),
+    embed: (b, _, site) => embedIds(b, weights, eps, site),
+    layer: (b, index, stream, sites) => postNormLayer(b, stream, { settings, sites, prefix: prefixOfLayer(index) }),
+    map: (index, map) => transformerMap(shape, prefixOfLayer(index), map),
     finish: (_, x) => x,
     head: head === null ? null : head.bind(weights),
   };

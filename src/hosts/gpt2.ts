@@ -1,14 +1,13 @@
 /** @file GPT-2 (Radford et al. 2019): pre-LN causal decoder with Conv1D weights; names of MATHS §3.3. */
 
 import type { Value } from "../graph/value.ts";
-import { embedding } from "../ops/embedding.ts";
 import { matmul } from "../ops/matmul.ts";
+import { embedSum } from "./embed-ids.ts";
 import { activationField, hasArchitecture, headWidthOf, only, positive, positiveNumber, prefixOf } from "./config.ts";
 import type { Config } from "./config.ts";
 import type { HeadPlan } from "./heads.ts";
 import type { Host, HostHead, HostShape, HostSource, WeightSpec } from "./host.ts";
-import { ROWS, segmentsInput } from "./symbols.ts";
-import { preNormLayer } from "./transformer-layer.ts";
+import { preNormLayer, transformerMap } from "./transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights, plainWeight } from "./weights.ts";
 
 function gpt2Shape(config: Config): HostShape {
@@ -87,6 +86,7 @@ export function gpt2(source: HostSource, half: boolean): Host {
   ];
   const weights = new WeightLookup(specs, half);
   const settings = { shape, weights, activation, eps };
+  const prefixOfLayer = (index: number): string => `layers.${index}`;
   return {
     shape,
     weights: specs,
@@ -94,17 +94,9 @@ export function gpt2(source: HostSource, half: boolean): Host {
       { pattern: /(^|\.)attn\.(bias|masked_bias)$/, reason: "buffer" },
       { pattern: /^(score|classifier|multiple_choice_head)\./, reason: "head of another task" },
     ],
-    embed: (b) => {
-      const segments = segmentsInput(b);
-      const inputs = {
-        ids: b.input("ids", [ROWS], "u32"),
-        word: weights.value(b, "embeddings.word"),
-        position: weights.value(b, "embeddings.position"),
-        segments,
-      };
-      return { hidden: b.op(embedding, inputs, { positionOffset: 0 }).y as Value, segments };
-    },
-    layer: (b, index, x, segments) => preNormLayer(b, x, segments, settings, `layers.${index}`),
+    embed: (b, _, site) => embedSum(b, weights, 0, site),
+    layer: (b, index, stream, sites) => preNormLayer(b, stream, { settings, sites, prefix: prefixOfLayer(index) }),
+    map: (index, map) => transformerMap(shape, prefixOfLayer(index), map),
     finish: (b, x) => weights.norm(b, x, "final.norm", eps),
     head: head === null ? null : head.bind(weights),
   };

@@ -5,6 +5,7 @@
 
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
+import type { EmbeddingSite, LayerSites, LinearMap, MapWeights, Selection } from "../sites/site.ts";
 
 /** Numbers that describe a host. */
 export interface HostShape {
@@ -57,16 +58,6 @@ export interface IgnoredTensors {
   readonly reason: "buffer" | "tied copy" | "head of another task";
 }
 
-/** Rows of a packed batch that a router has selected. */
-export interface Selection {
-  /** Packed rows, ascending: u32 [k]. */
-  readonly rows: Value;
-  /** Original positions inside their sequences: u32 [k]. */
-  readonly positions: Value;
-  /** Offsets of the selected rows of every sequence: u32 [sequences + 1]. */
-  readonly segments: Value;
-}
-
 /** Which rows a layer computes: all of them, or a selection with keys from the selection or from all rows. */
 export type LayerRows =
   | { readonly selection: null }
@@ -77,7 +68,7 @@ export interface HeavyPath {
   /** Output of the frozen layer for these rows: [rows, d]. */
   readonly output: Value;
   /** Output minus input, formed without that subtraction where the architecture allows it. */
-  readonly delta: Value;
+  readonly delta: () => Value;
 }
 
 /** A layer in two steps, because a router must see the input before the rows of the heavy path are known. */
@@ -119,12 +110,17 @@ export interface Host {
   readonly shape: HostShape;
   readonly weights: readonly WeightSpec[];
   readonly ignored: readonly IgnoredTensors[];
-  /** Layers from run-time inputs to the first hidden states. `source` says which of the host's inputs are given. */
-  readonly embed: (b: GraphBuilder, source: "ids" | "audio" | "features") => Stream;
-  readonly layer: (b: GraphBuilder, index: number, x: Value, segments: Value) => HostLayer;
+  /** From run-time inputs to the first hidden states. `source` says which of the host's inputs are given. */
+  readonly embed: (b: GraphBuilder, source: "ids" | "audio" | "features", site?: EmbeddingSite) => Stream;
+  /** Layer `index` over the rows of `stream`, with what stands at its sites. */
+  readonly layer: (b: GraphBuilder, index: number, stream: Stream, sites: LayerSites) => HostLayer;
+  /** Where a layer's linear maps are resident. Layers that share weights name the same ones. */
+  readonly map: (index: number, map: LinearMap) => MapWeights;
   /** The final norm, if there is one. */
   readonly finish: (b: GraphBuilder, x: Value) => Value;
   readonly head: HostHead | null;
+  /** The pooled first token of every sequence [sequences, d], where the checkpoint brings a pooler. */
+  readonly pooler?: (b: GraphBuilder, stream: Stream) => Value;
   /** Integer tensors of the checkpoint that stay on the host: tables that {@link feed} reads. */
   readonly tables?: readonly WeightPart[];
   /** Fills run-time inputs of the host's own; absent where ids and segments are all it reads. */

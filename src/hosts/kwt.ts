@@ -16,7 +16,7 @@ import type { Config } from "./config.ts";
 import { firstTokenClassifier } from "./heads.ts";
 import type { BatchLengths, Host, HostFeed, HostShape, HostSource, WeightSpec } from "./host.ts";
 import { ROWS, segmentsInput } from "./symbols.ts";
-import { postNormLayer } from "./transformer-layer.ts";
+import { postNormLayer, transformerMap } from "./transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights, plainWeight } from "./weights.ts";
 
 /** Frames of the batch; three hops of samples make one. */
@@ -154,6 +154,7 @@ export function kwt({ config }: HostSource, half: boolean): Host {
   ];
   const weights = new WeightLookup(specs, half);
   const settings = { shape, weights, activation: activationField(config, "hidden_act", "gelu_new"), eps };
+  const prefixOfLayer = (index: number): string => `layers.${index}`;
   return {
     shape,
     weights: specs,
@@ -168,7 +169,8 @@ export function kwt({ config }: HostSource, half: boolean): Host {
       const position = b.reshape(weights.value(b, "embeddings.position"), [shape.maxTokens, width]);
       return { hidden: b.op(embedding, { base, position, segments }, { positionOffset: 0 }).y as Value, segments };
     },
-    layer: (b, index, x, segments) => postNormLayer(b, x, segments, settings, `layers.${index}`),
+    layer: (b, index, stream, sites) => postNormLayer(b, stream, { settings, sites, prefix: prefixOfLayer(index) }),
+    map: (index, map) => transformerMap(shape, prefixOfLayer(index), map),
     finish: (_, x) => x,
     head: head.bind(weights),
     tables: [{ tensor: "frontend.frame_gather_index", shape: [frontEnd.frames, HOPS_PER_FRAME] }],

@@ -16,3 +16,17 @@ export const OFFSETS: RuntimeDim = runtimeDim("offsets");
 export function segmentsInput(b: GraphBuilder): Value {
   return b.input("segments", [OFFSETS], "u32");
 }
+
+const PROBABILITIES = "probabilities ";
+
+/** The run-time number of attention probabilities per head between rows of two segment tables, which are run-time inputs. */
+export function probabilityCount(queries: Value, keys: Value): string {
+  return `${PROBABILITIES}${queries.node.label} ${keys.node.label}`;
+}
+
+/** @returns the names of the two segment tables in such a symbol, or null when it is another one. */
+export function probabilityTables(symbol: string): readonly [string, string] | null {
+  if (!symbol.startsWith(PROBABILITIES)) return null;
+  const [queries, keys] = symbol.slice(PROBABILITIES.length).split(" ");
+  return [queries as string, keys as string];
+}

@@ -38,7 +38,7 @@ function buildLayer(
 ): { x: Value; outputs: [string, Value][] } {
   const { hidden: x, segments } = stream;
   b.name("input", x);
-  const layer = host.layer(b, index, x, segments);
+  const layer = host.layer(b, index, stream, {});
   const { routing, adapters } = signature;
   const reduction = routing === null ? null : (reductions(routing, host.shape.layers)[index] as number | null);
   const adapted = (kind: "dense" | "light", residual: Value): Value =>
@@ -52,7 +52,7 @@ function buildLayer(
   const chosen = route(b, layer.siteInput, segments, routing, { layer: index, reduction });
   const keys = routing.attention === "k-to-k" ? "selected" : "all";
   const { delta } = layer.heavy({ selection: chosen, keys });
-  const y = combine(b, adapted("light", x), delta, chosen);
+  const y = combine(b, adapted("light", x), delta(), chosen);
   const at = `routing.${index}`;
   const outputs: [string, Value][] = [
     [`${at}.selected`, chosen.rows],

@@ -3,6 +3,7 @@
 import type { Graph } from "../graph/value.ts";
 import type { Sizes } from "../graph/schedule.ts";
 import type { HostFeed, HostShape } from "../hosts/host.ts";
+import { probabilityTables } from "../hosts/symbols.ts";
 import { selectedCount } from "../routing/coda.ts";
 import { reductionOf } from "../routing/route.ts";
 
@@ -32,21 +33,14 @@ export function symbolsOf(graph: Graph): Set<string> {
   return symbols;
 }
 
-/** How many attention probabilities a layer has; the key is the one of `transformer-layer`. */
-function probabilityCountOf(key: string, rows: readonly number[], heads: number): number {
-  const [base, keys] = splitKey(key);
-  const reduction = reductionOf(base);
+/** How many attention probabilities there are between the rows of two segment tables, over all heads. */
+function probabilityCountOf(queries: Uint32Array, keys: Uint32Array, heads: number): number {
   let count = 0;
-  for (const length of rows) {
-    const queries = reduction === null ? length : selectedCount(length, reduction);
-    count += heads * queries * (keys === "selected" ? queries : length);
+  for (let s = 0; s + 1 < queries.length; s += 1) {
+    const rows = (queries[s + 1] as number) - (queries[s] as number);
+    count += heads * rows * ((keys[s + 1] as number) - (keys[s] as number));
   }
   return count;
-}
-
-function splitKey(key: string): [string, string] {
-  const cut = key.lastIndexOf(".");
-  return cut < 0 ? [key, "all"] : [key.slice(0, cut), key.slice(cut + 1)];
 }
 
 /** Sizes and segment tables that a graph needs for sequences of these lengths. */
@@ -66,9 +60,12 @@ export function lengthsFor(graph: Graph, shape: HostShape, rows: readonly number
       const selected = offsets(rows.map((length) => selectedCount(length, reduction)));
       sizes[symbol] = selected[rows.length] as number;
       inputs[`${symbol}.segments`] = selected;
-    } else if (symbol.startsWith("probabilities.")) {
-      sizes[symbol] = probabilityCountOf(symbol.slice("probabilities.".length), rows, shape.heads);
     }
+  }
+  for (const symbol of symbolsOf(graph)) {
+    const tables = probabilityTables(symbol)?.map((name) => inputs[name] as Uint32Array);
+    if (tables !== undefined)
+      sizes[symbol] = probabilityCountOf(...(tables as [Uint32Array, Uint32Array]), shape.heads);
   }
   return { inputs, sizes };
 }
@@ -92,7 +89,7 @@ export function capacitiesFor(sizes: Sizes, maxRows: number | undefined): Sizes 
     else if (symbol === "offsets") capacities[symbol] = sequences + 1;
     // Every sequence rounds up by less than one row.
     else if (reduction !== null) capacities[symbol] = Math.min(rows, Math.floor(rows / reduction) + sequences);
-    else if (symbol.startsWith("probabilities.")) capacities[symbol] = bucket(size, 1024);
+    else if (probabilityTables(symbol) !== null) capacities[symbol] = bucket(size, 1024);
     else capacities[symbol] = rows;
   }
   return capacities;
