@@ -1,11 +1,13 @@
 // Bottleneck adapter, 64 rows per quad of 4 lanes: the variant for SwiftShader, which runs a subgroup as one 4-wide vector.
-// y = residual + scale * (act(x Wdᵀ + cd) Wuᵀ + cu) in one launch (MATHS §2.2), weights, width, activation and scale from
-// the slot of a bank that each segment names. Right at every subgroup size, for all exchange is inside quads.
+// y = residual + scale * (act(x Wdᵀ + cd) Wuᵀ + cu)[first_column, +columns] in one launch (MATHS §2.2), weights, width,
+// activation and scale from the slot of a bank that each segment names. Right at every subgroup size, for all exchange is
+// inside quads.
 //
-// Shapes: x, residual?, y [R, width]; bank [slots, stride] (f32, or f16 as u32 words), a slot being down [max_width, width],
-// up [width, max_width], down_bias [max_width], up_bias [width], both widths multiples of 8; slots [slots]: active width b,
-// activation code, scale (bits of an f32), reserved; segments [S + 1] offsets; segment_slots [S], 0xffffffff for none.
-// Units from b on are never used, whatever the slot holds there. b = 0 and no slot: y = residual (0 where there is none).
+// Shapes: x [R, width]; residual?, y [R, columns]; bank [slots, stride] (f32, or f16 as u32 words), a slot being
+// down [max_width, width], up [out_width, max_width], down_bias [max_width], up_bias [out_width], all of these and first_column
+// multiples of 8; slots [slots]: active width b, activation code, scale (bits of an f32), reserved; segments [S + 1] offsets;
+// segment_slots [S], 0xffffffff for none. Units from b on are never used, whatever the slot holds there. b = 0 and no slot:
+// y = residual (0 where there is none).
 //
 // Bindings: 7 storage buffers, 1 uniform. Workgroup memory: none. Private memory: 256 bytes and 2 KiB per 32 units, so
 // max_width is at most 96; function memory: 2.5 KiB. Feature: subgroups.
@@ -29,8 +31,11 @@ const QUADS: u32 = 1u; // of a workgroup
 struct Params {
   segments: u32,
   tiles: u32,
-  width: u32,
+  width: u32, // of x
   max_width: u32,
+  out_width: u32, // rows of up
+  first_column: u32, // the row of up that gives column 0
+  columns: u32, // of y
   has_residual: u32,
 }
 
@@ -71,7 +76,7 @@ fn find_slot(index: u32) -> Slot {
   if (index == NO_SLOT) {
     return Slot(0u, 0u, 0u, 0.0);
   }
-  let stride = (2u * params.width * params.max_width + params.max_width + params.width) / 8u;
+  let stride = ((params.width + params.out_width) * params.max_width + params.max_width + params.out_width) / 8u;
   let record = slots[index];
   return Slot(index * stride, min(record.x, params.max_width), record.y, bitcast<f32>(record.z));
 }
@@ -87,13 +92,15 @@ struct Product {
 
 fn down_product(slot: Slot) -> Product {
   let chunks = params.width / 8u;
-  return Product(params.width, slot.width, slot.start, chunks, slot.start + 2u * params.max_width * chunks);
+  let bias = slot.start + (params.width + params.out_width) * params.max_width / 8u;
+  return Product(params.width, slot.width, slot.start, chunks, bias);
 }
 
 fn up_product(slot: Slot) -> Product {
-  let size = params.width * params.max_width / 8u;
-  let bias = slot.start + 2u * size + params.max_width / 8u;
-  return Product(slot.width, params.width, slot.start + size, params.max_width / 8u, bias);
+  let row = params.max_width / 8u;
+  let start = slot.start + params.width * row;
+  let bias = start + params.out_width * row + row + params.first_column / 8u;
+  return Product(slot.width, params.columns, start + params.first_column * row, row, bias);
 }
 
 fn load_chunk(at: u32) -> Chunk {
@@ -151,7 +158,7 @@ fn keep_units(slot: Slot, product: Product, block: u32, lane: u32, groups: u32, 
 
 // Writes 8 columns of the quad's rows, those before `end`, from `sums`.
 fn write_columns(slot: Slot, product: Product, quad_row: u32, end: u32, chunk: u32, lane: u32, sums: ptr<function, TileSums>) {
-  let chunks = params.width / 8u;
+  let chunks = params.columns / 8u;
   if (chunk >= chunks) {
     return;
   }
@@ -176,7 +183,7 @@ fn write_columns(slot: Slot, product: Product, quad_row: u32, end: u32, chunk: u
 
 // y = residual, where a segment has no adapter: this lane's rows.
 fn copy_residual(first_row: u32, end: u32) {
-  let chunks = params.width / 8u;
+  let chunks = params.columns / 8u;
   for (var i = 0u; i < ROW_GROUPS; i += 1u) {
     let row = first_row + 4u * i;
     for (var at = row * chunks; row < end && at < (row + 1u) * chunks; at += 1u) {
@@ -214,7 +221,7 @@ fn main(
   // Row groups in use. Lanes past the segment's end take its last row again and write nothing.
   let groups = min((tile.end - tile.first + 3u) / 4u, ROW_GROUPS);
   let unit_blocks = (slot.width + 31u) / 32u;
-  let passes = unit_blocks + (params.width + 31u) / 32u;
+  let passes = unit_blocks + (params.columns + 31u) / 32u;
   var rows: Rows;
   var sums: TileSums;
   for (var turn = 0u; turn < passes; turn += 1u) {

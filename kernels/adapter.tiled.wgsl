@@ -1,23 +1,25 @@
-// Bottleneck adapter, workgroup variant: any WIDTH and MAX_WIDTH.
-// y = residual + scale * (act(x Wdᵀ + cd) Wuᵀ + cu) in one launch (MATHS §2.2), weights, width, activation and scale from
-// the slot of a bank that each segment names.
+// Bottleneck adapter, workgroup variant: any widths and columns.
+// y = residual + scale * (act(x Wdᵀ + cd) Wuᵀ + cu)[first_column, +COLUMNS] in one launch (MATHS §2.2), weights, width,
+// activation and scale from the slot of a bank that each segment names.
 //
-// Shapes: x, residual?, y [R, WIDTH]; bank [slots, STRIDE] (f32, or f16 as u32 words), a slot being down [MAX_WIDTH, WIDTH],
-// up [WIDTH, MAX_WIDTH], down_bias [MAX_WIDTH], up_bias [WIDTH]; slots [slots]: active width b, activation code, scale (bits
-// of an f32), reserved; segments [S + 1] offsets; segment_slots [S], 0xffffffff for none. Units from b on are never used,
-// whatever the slot holds there. b = 0 and no slot: y = residual (0 where there is none).
+// Shapes: x [R, WIDTH]; residual?, y [R, COLUMNS]; bank [slots, STRIDE] (f32, or f16 as u32 words), a slot being
+// down [MAX_WIDTH, WIDTH], up [OUT_WIDTH, MAX_WIDTH], down_bias [MAX_WIDTH], up_bias [OUT_WIDTH]; slots [slots]: active width b,
+// activation code, scale (bits of an f32), reserved; segments [S + 1] offsets; segment_slots [S], 0xffffffff for none. Units
+// from b on are never used, whatever the slot holds there. b = 0 and no slot: y = residual (0 where there is none).
 //
 // A workgroup computes 4 rows of one segment, a row per component of its sums. Its invocations share out the bottleneck
 // units, meet once at a barrier, and share out the columns of the result; every weight is read once per workgroup. Rows are
-// read in items of four elements where WIDTH and MAX_WIDTH are multiples of 4. Rows never meet: a row's bits do not depend on its
-// neighbours.
+// read in items of four elements where all widths, and the columns, are multiples of 4. Rows never meet: a row's bits do not
+// depend on its neighbours.
 //
 // Limits: 7 storage buffers, MAX_WIDTH * 16 bytes of workgroup memory, WORKGROUP invocations per workgroup.
 // lib: segments activation item-scalar|item-vec4 word-f32|word-f16-scalar|word-f16-vec4
 
 // --- parameters
-const WIDTH: u32 = 16u;
+const WIDTH: u32 = 16u; // of x
 const MAX_WIDTH: u32 = 8u;
+const OUT_WIDTH: u32 = 16u; // rows of up
+const COLUMNS: u32 = 16u; // of y
 const STRIDE: u32 = 280u; // elements of a slot, a multiple of 4
 const HAS_RESIDUAL: bool = true;
 const WORKGROUP: u32 = 16u;
@@ -26,6 +28,7 @@ const WORKGROUP: u32 = 16u;
 struct Params {
   segments: u32,
   tiles: u32,
+  first_column: u32, // the row of up that gives column 0
 }
 
 @group(0) @binding(0) var<storage, read> x: array<item>;
@@ -104,7 +107,7 @@ fn main(
   let width = min(record.x, MAX_WIDTH);
   let down = select(slot, 0u, slot == NO_SLOT) * STRIDE;
   let up = down + MAX_WIDTH * WIDTH;
-  let down_bias = up + WIDTH * MAX_WIDTH;
+  let down_bias = up + OUT_WIDTH * MAX_WIDTH;
   let up_bias = down_bias + MAX_WIDTH;
   // Rows past the segment's end are its last row again; they are not written.
   let at = min(tile.first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(tile.end - 1u)) * X_ITEMS;
@@ -117,13 +120,14 @@ fn main(
   }
   workgroupBarrier();
   let scale = bitcast<f32>(record.z);
-  for (var c = lane; c < WIDTH; c += WORKGROUP) {
+  for (var c = lane; c < COLUMNS; c += WORKGROUP) {
+    let unit = params.first_column + c;
     var change = vec4<f32>(0.0);
     if (width > 0u) {
-      change = scale * (up_sums(up + c * MAX_WIDTH, width) + weight_element(up_bias + c));
+      change = scale * (up_sums(up + unit * MAX_WIDTH, width) + weight_element(up_bias + unit));
     }
     for (var r = 0u; r < count; r += 1u) {
-      let element = (tile.first + r) * WIDTH + c;
+      let element = (tile.first + r) * COLUMNS + c;
       var value = change[r];
       if (HAS_RESIDUAL) {
         value += item_to_vec4(residual[element / ITEM])[element % ITEM];

@@ -1,11 +1,11 @@
 // Bottleneck adapter, portable variant.
-// y = residual + scale * (act(x Wdᵀ + cd) Wuᵀ + cu) in one launch (MATHS §2.2), weights, width, activation and scale from
-// the slot of a bank that each segment names.
+// y = residual + scale * (act(x Wdᵀ + cd) Wuᵀ + cu)[first_column, +COLUMNS] in one launch (MATHS §2.2), weights, width,
+// activation and scale from the slot of a bank that each segment names.
 //
-// Shapes: x, residual?, y [R, WIDTH]; bank [slots, STRIDE] (f32, or f16 as u32 words), a slot being down [MAX_WIDTH, WIDTH],
-// up [WIDTH, MAX_WIDTH], down_bias [MAX_WIDTH], up_bias [WIDTH]; slots [slots]: active width b, activation code, scale (bits
-// of an f32), reserved; segments [S + 1] offsets; segment_slots [S], 0xffffffff for none. Units from b on are never used,
-// whatever the slot holds there. b = 0 and no slot: y = residual (0 where there is none).
+// Shapes: x [R, WIDTH]; residual?, y [R, COLUMNS]; bank [slots, STRIDE] (f32, or f16 as u32 words), a slot being
+// down [MAX_WIDTH, WIDTH], up [OUT_WIDTH, MAX_WIDTH], down_bias [MAX_WIDTH], up_bias [OUT_WIDTH]; slots [slots]: active width b,
+// activation code, scale (bits of an f32), reserved; segments [S + 1] offsets; segment_slots [S], 0xffffffff for none. Units
+// from b on are never used, whatever the slot holds there. b = 0 and no slot: y = residual (0 where there is none).
 //
 // One invocation computes 4 rows of one segment, the bottleneck in private memory (kernels/lib/adapter-tile.wgsl).
 //
@@ -13,8 +13,10 @@
 // lib: segments activation adapter-tile weight-f32|weight-f16
 
 // --- parameters
-const WIDTH: u32 = 16u; // multiple of 4
+const WIDTH: u32 = 16u; // of x; multiple of 4
 const MAX_WIDTH: u32 = 8u; // multiple of 4
+const OUT_WIDTH: u32 = 16u; // rows of up; multiple of 4
+const COLUMNS: u32 = 16u; // of y; multiple of 4
 const STRIDE: u32 = 280u; // elements of a slot, a multiple of 4
 const HAS_RESIDUAL: bool = true;
 const WORKGROUP: u32 = 4u;
@@ -23,6 +25,7 @@ const WORKGROUP: u32 = 4u;
 struct Params {
   segments: u32,
   tiles: u32,
+  first_column: u32, // the row of up that gives column 0; multiple of 4
 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
@@ -65,13 +68,13 @@ fn main(
   if (tile.first >= tile.end) {
     return;
   }
-  let at = min(tile.first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(tile.end - 1u)) * X_CHUNKS;
+  let rows = min(tile.first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(tile.end - 1u));
   let count = min(4u, tile.end - tile.first);
   let slot = find_slot(segment_slots[tile.segment]);
   if (slot.width == 0u) {
-    copy_residual(at, count);
+    copy_residual(rows, count);
     return;
   }
-  project_down(slot, at);
-  project_up(slot, at, count);
+  project_down(slot, rows);
+  project_up(slot, rows, count);
 }

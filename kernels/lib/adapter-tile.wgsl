@@ -1,5 +1,5 @@
 // The bottleneck of 4 rows in one invocation, shared by the adapter variants that read four elements at a time:
-// u = act(x Wdᵀ + cd) stays in private memory, then y = residual + scale * (u Wuᵀ + cu).
+// u = act(x Wdᵀ + cd) stays in private memory, then y = residual + scale * (u Wuᵀ + cu), COLUMNS of it.
 //
 // Both products run over tiles of 16 outputs as four 4x4 matrices (a column per row of x): S += W-tile * X-tile, so every
 // loaded vec4 serves 16 multiply-adds. A column never meets another one: a row's bits do not depend on its neighbours.
@@ -10,14 +10,15 @@
 
 const X_CHUNKS: u32 = WIDTH / 4u;
 const U_CHUNKS: u32 = MAX_WIDTH / 4u;
+const Y_CHUNKS: u32 = COLUMNS / 4u;
 const NO_SLOT: u32 = 0xffffffffu;
 
 // A slot of the bank: the positions of its parts, in vec4, and what it holds.
 struct Slot {
   down: u32,
-  up: u32,
+  up: u32, // its row that gives column 0
   down_bias: u32,
-  up_bias: u32,
+  up_bias: u32, // that of column 0
   width: u32, // active width; 0: no adapter
   activation: u32,
   scale: f32,
@@ -29,10 +30,10 @@ fn find_slot(index: u32) -> Slot {
   }
   let down = index * (STRIDE / 4u);
   let up = down + MAX_WIDTH * X_CHUNKS;
-  let down_bias = up + WIDTH * U_CHUNKS;
-  let up_bias = down_bias + U_CHUNKS;
+  let down_bias = up + OUT_WIDTH * U_CHUNKS;
+  let up_bias = down_bias + U_CHUNKS + params.first_column / 4u;
   let record = slots[index];
-  return Slot(down, up, down_bias, up_bias, min(record.x, MAX_WIDTH), record.y, bitcast<f32>(record.z));
+  return Slot(down, up + params.first_column * U_CHUNKS, down_bias, up_bias, min(record.x, MAX_WIDTH), record.y, bitcast<f32>(record.z));
 }
 
 // u[k]: bottleneck units 4k .. 4k + 3, a column per row of x. A tile of 16 may pass MAX_WIDTH.
@@ -42,8 +43,9 @@ fn below(first: u32, width: u32) -> vec4<bool> {
   return (first + vec4<u32>(0u, 1u, 2u, 3u)) < vec4<u32>(width);
 }
 
-// Fills u from the rows of x that start at chunks `at`.
-fn project_down(slot: Slot, at: vec4<u32>) {
+// Fills u from these rows of x.
+fn project_down(slot: Slot, x_rows: vec4<u32>) {
+  let at = x_rows * X_CHUNKS;
   let last = slot.width - 1u;
   for (var j = 0u; j < slot.width; j += 16u) {
     let ra = slot.down + own_weight_rows(j, last) * X_CHUNKS;
@@ -76,9 +78,9 @@ fn project_down(slot: Slot, at: vec4<u32>) {
   }
 }
 
-// Writes chunk c of the 4 rows, those before `count`: sum is a column per row.
+// Writes chunk c of the 4 rows that start at chunks `at`, those before `count`: sum is a column per row.
 fn write_chunk(slot: Slot, at: vec4<u32>, count: u32, c: u32, sum: mat4x4<f32>) {
-  if (c >= X_CHUNKS) {
+  if (c >= Y_CHUNKS) {
     return;
   }
   let shift = load_weight(bank[slot.up_bias + c]);
@@ -102,15 +104,16 @@ fn only(used: vec4<bool>, tile: mat4x4<f32>) -> mat4x4<f32> {
   );
 }
 
-// Writes the 4 rows, those before `count`, from u.
-fn project_up(slot: Slot, at: vec4<u32>, count: u32) {
+// Writes these 4 rows of y, those before `count`, from u.
+fn project_up(slot: Slot, y_rows: vec4<u32>, count: u32) {
+  let at = y_rows * Y_CHUNKS;
   let whole = slot.width / 4u;
   let used = below(4u * whole, slot.width);
-  for (var j = 0u; j < WIDTH; j += 16u) {
-    let ra = slot.up + own_weight_rows(j, WIDTH - 1u) * U_CHUNKS;
-    let rb = slot.up + own_weight_rows(j + 4u, WIDTH - 1u) * U_CHUNKS;
-    let rc = slot.up + own_weight_rows(j + 8u, WIDTH - 1u) * U_CHUNKS;
-    let rd = slot.up + own_weight_rows(j + 12u, WIDTH - 1u) * U_CHUNKS;
+  for (var j = 0u; j < COLUMNS; j += 16u) {
+    let ra = slot.up + own_weight_rows(j, COLUMNS - 1u) * U_CHUNKS;
+    let rb = slot.up + own_weight_rows(j + 4u, COLUMNS - 1u) * U_CHUNKS;
+    let rc = slot.up + own_weight_rows(j + 8u, COLUMNS - 1u) * U_CHUNKS;
+    let rd = slot.up + own_weight_rows(j + 12u, COLUMNS - 1u) * U_CHUNKS;
     var a = mat4x4<f32>();
     var b = mat4x4<f32>();
     var c = mat4x4<f32>();
@@ -138,9 +141,10 @@ fn project_up(slot: Slot, at: vec4<u32>, count: u32) {
 }
 
 // y = residual, where a segment has no adapter.
-fn copy_residual(at: vec4<u32>, count: u32) {
+fn copy_residual(y_rows: vec4<u32>, count: u32) {
+  let at = y_rows * Y_CHUNKS;
   for (var r = 0u; r < count; r += 1u) {
-    for (var c = 0u; c < X_CHUNKS; c += 1u) {
+    for (var c = 0u; c < Y_CHUNKS; c += 1u) {
       var value = vec4<f32>(0.0);
       if (HAS_RESIDUAL) {
         value = residual[at[r] + c];

@@ -11,7 +11,7 @@ struct Params {
   rows: u32, // result rows R
   columns: u32, // result columns
   inner: u32, // K, in elements
-  first_row: u32, // the row of w and bias that gives column 0
+  first_row: u32, // the row of w and bias that gives column 0, in the slot of a run where they are stacks
   sources: u32, // rows of x
   targets: u32, // rows of y
   has_bias: u32,

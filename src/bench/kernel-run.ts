@@ -48,7 +48,8 @@ export async function kernelCandidates<A>(
   const offered = op.variants(callOf(node) as never, room.gpu.traits, size);
   const cost = costOf(node, size);
   let truth: ReferenceTensors | undefined;
-  const expected = (): ReferenceTensors => (truth ??= reference(referenceInputs(opCase.inputs()), opCase.attributes));
+  const expected = (): ReferenceTensors =>
+    (truth ??= reference(referenceInputs(opCase.inputs()), opCase.attributes, sizes));
   const candidates: KernelCandidate[] = [];
   for (const variant of offered.filter((name, index) => index === 0 || wanted(name, cost))) {
     const planned = await PlannedRun.create(room.gpu, room.parameters, room.arena, {

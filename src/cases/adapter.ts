@@ -4,6 +4,7 @@ import { adapterStride, noSlot } from "../ops/adapter.ts";
 import { matrix } from "./case-tensors.ts";
 import { normal, toleranceFor } from "./case.ts";
 import type { CaseTable, CaseTensor, OpCase } from "./case.ts";
+import type { Attributes } from "../ops/op.ts";
 import { segmentTable } from "./segment-tables.ts";
 
 /** A slot of the bank: active width, activation code, scale. */
@@ -13,6 +14,10 @@ interface Setting {
   readonly name: string;
   readonly width: number;
   readonly maxWidth: number;
+  /** Rows of the up projection, and those of them that take part; width, and all, when absent. */
+  readonly outWidth?: number;
+  readonly firstColumn?: number;
+  readonly columnCount?: number;
   readonly slots: readonly SlotSetting[];
   readonly lengths: readonly number[];
   /** Slot per segment; by default they take turns. */
@@ -26,6 +31,44 @@ interface Setting {
 
 const ragged = [1, 5, 0, 17, 16, 15, 4, 33];
 const everyActivation: readonly SlotSetting[] = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((code) => [7, code, 0.5 + code / 8]);
+
+/** Slots that do not give what they take, as those of LoRA, and columns of them: at the edges, inside, one, odd. */
+const outputSettings: readonly Setting[] = [
+  [64, 8, 64, 40, 24],
+  [64, 8, 64, 0, 24],
+  [72, 40, 8, 0, 8],
+  [24, 8, 72, 24, 24],
+  [8, 8, 136, 64, 40],
+  [20, 12, 36, 8, 28],
+  [16, 4, 12, 4, 4],
+  [16, 8, 24, 7, 8],
+  [16, 8, 23, 0, 23],
+  [16, 6, 24, 8, 8],
+  [15, 8, 24, 8, 8],
+  [7, 3, 5, 4, 1],
+].map((sizes, index): Setting => {
+  const [width, maxWidth, outWidth, firstColumn, columnCount] = sizes as [number, number, number, number, number];
+  // Every second one has an f16 bank and no residual.
+  const bare = index % 2 === 1;
+  const name = `${width} to ${maxWidth} to ${outWidth}, columns ${firstColumn} to ${firstColumn + columnCount}`;
+  return {
+    name: bare ? `${name}, f16 without a residual` : name,
+    width,
+    maxWidth,
+    outWidth,
+    firstColumn,
+    columnCount,
+    f16: bare,
+    withoutResidual: bare,
+    slots: [
+      [maxWidth, 0, 2],
+      [Math.ceil(maxWidth / 2), 2, -0.5],
+      [0, 1, 1],
+    ],
+    lengths: [...ragged, 65, 6],
+    segmentSlots: [0, 1, 0, 1, 0, 2, noSlot, 1, 0, 1],
+  };
+});
 
 const settings: readonly Setting[] = [
   { name: "1 token, width 1", width: 1, maxWidth: 1, slots: [[1, 1, 1]], lengths: [1] },
@@ -113,6 +156,7 @@ const settings: readonly Setting[] = [
   },
   { name: "wider than private memory", width: 8, maxWidth: 500, slots: [[500, 1, 1]], lengths: [5] },
   { name: "as wide as private memory", width: 8, maxWidth: 496, slots: [[493, 1, 1]], lengths: [5] },
+  ...outputSettings,
   { name: "scale 0", width: 16, maxWidth: 8, slots: [[8, 1, 0]], lengths: [9] },
   {
     name: "large values",
@@ -131,19 +175,32 @@ const settings: readonly Setting[] = [
   { name: "d 768, b 64, n = 512", width: 768, maxWidth: 64, slots: [[64, 1, 1]], lengths: [512], bench: true },
 ];
 
-/** Values of N(0, 0.1), and NaN in everything past the active width: it must never be read into a result. */
-function bankInput({ width, maxWidth, slots, f16 = false, deviation = 1 }: Setting): CaseTensor {
-  const stride = adapterStride(width, maxWidth);
+/**
+ * Values of N(0, 0.1), and NaN in everything past the active width and outside the columns: it must never be read into a
+ * result.
+ */
+function bankInput(setting: Setting): CaseTensor {
+  const { width, maxWidth, outWidth = width, firstColumn = 0, slots, f16 = false, deviation = 1 } = setting;
+  const endColumn = firstColumn + columnsOf(setting);
+  const stride = adapterStride(width, maxWidth, outWidth);
   const data = normal(width + maxWidth, slots.length * stride, 0.1);
   slots.forEach(([active], s) => {
     const slot = data.subarray(s * stride, (s + 1) * stride);
-    const [up, downBias] = [maxWidth * width, 2 * maxWidth * width];
+    const [up, downBias] = [maxWidth * width, maxWidth * (width + outWidth)];
     for (let i = 0; i < up; i += 1) slot[i] = (slot[i] as number) * deviation;
     slot.fill(NaN, active * width, up);
     slot.fill(NaN, downBias + active, downBias + maxWidth);
-    for (let row = 0; row < width; row += 1) slot.fill(NaN, up + row * maxWidth + active, up + (row + 1) * maxWidth);
+    for (let row = 0; row < outWidth; row += 1) {
+      const used = row >= firstColumn && row < endColumn;
+      slot.fill(NaN, up + row * maxWidth + (used ? active : 0), up + (row + 1) * maxWidth);
+      if (!used) slot[downBias + maxWidth + row] = NaN;
+    }
   });
   return { shape: [slots.length, stride], data, f16 };
+}
+
+function columnsOf({ width, outWidth = width, firstColumn = 0, columnCount }: Setting): number {
+  return columnCount ?? outWidth - firstColumn;
 }
 
 function inputsOf(setting: Setting): Record<string, CaseTensor> {
@@ -162,8 +219,13 @@ function inputsOf(setting: Setting): Record<string, CaseTensor> {
     segments: segmentTable(lengths),
     segment_slots: { shape: [segmentSlots.length], data: segmentSlots, rows: "segments" },
   };
-  if (setting.withoutResidual !== true) inputs.residual = matrix(normal(rows + 1, rows * width), width);
+  const columns = columnsOf(setting);
+  if (setting.withoutResidual !== true) inputs.residual = matrix(normal(rows + 1, rows * columns), columns);
   return inputs;
+}
+
+function attributesOf({ width, maxWidth, outWidth, firstColumn, columnCount }: Setting): Attributes {
+  return { width, maxWidth, outWidth, firstColumn, columnCount };
 }
 
 /** One reduction over the width, one over the bottleneck. */
@@ -176,7 +238,7 @@ export const adapterCases: CaseTable = {
   stem: "adapter",
   cases: settings.map((setting): OpCase => ({
     name: setting.name,
-    attributes: { width: setting.width, maxWidth: setting.maxWidth },
+    attributes: attributesOf(setting),
     inputs: () => inputsOf(setting),
     tolerance: toleranceOf(setting),
     ...(setting.bench === true ? { bench: true } : {}),

@@ -23,7 +23,7 @@ export interface OpCase {
    * reference output). Derived from the element type and the reduction length: {@link toleranceFor}.
    */
   readonly tolerance: number;
-  /** Run-time lengths that no input's axis gives, by symbol: the number of selected rows, say. */
+  /** Run-time sizes that no input's axis gives, by symbol: the number of selected rows, say, or the slot that takes part. */
   readonly sizes?: Readonly<Record<string, number>>;
   /** Outputs that must be equal to the last bit, such as selected indices. */
   readonly exact?: readonly string[];

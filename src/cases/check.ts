@@ -37,7 +37,7 @@ export async function checkCase<A>(
   variant?: string,
 ): Promise<Comparison> {
   const actual = await evaluateCase(gpu, op, opCase, variant);
-  const expected = reference(referenceInputs(opCase.inputs()), opCase.attributes);
+  const expected = reference(referenceInputs(opCase.inputs()), opCase.attributes, opCase.sizes ?? {});
   let worst: Comparison = { ok: true, error: 0, tolerance: opCase.tolerance, detail: "equal" };
   for (const [name, output] of Object.entries(actual)) {
     const tensor = expected[name];

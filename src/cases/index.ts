@@ -6,13 +6,18 @@ import { attentionCases, attentionProbabilitiesCases } from "./attention.ts";
 import { elementwiseCases } from "./elementwise.ts";
 import { embeddingCases } from "./embedding.ts";
 import { fillCases } from "./fill.ts";
+import { fusionCases } from "./fusion.ts";
 import { gatherRowsCases } from "./gather-rows.ts";
+import { joinRowsCases } from "./join-rows.ts";
 import { layerNormCases } from "./layer-norm.ts";
 import { matmulCases } from "./matmul.ts";
 import { poolCases } from "./pool.ts";
 import { rmsNormCases } from "./rms-norm.ts";
 import { rowDotCases } from "./row-dot.ts";
 import { scatterAddRowsCases } from "./scatter-add-rows.ts";
+import { segmentAffineCases } from "./segment-affine.ts";
+import { segmentCombineCases } from "./segment-combine.ts";
+import { segmentGateCases } from "./segment-gate.ts";
 import { softTopKCases } from "./soft-top-k.ts";
 import { softmaxCases } from "./softmax.ts";
 import { topKCases } from "./top-k.ts";
@@ -27,13 +32,18 @@ export const caseTables: readonly CaseTable[] = [
   elementwiseCases,
   embeddingCases,
   fillCases,
+  fusionCases,
   gatherRowsCases,
+  joinRowsCases,
   layerNormCases,
   matmulCases,
   poolCases,
   rmsNormCases,
   rowDotCases,
   scatterAddRowsCases,
+  segmentAffineCases,
+  segmentCombineCases,
+  segmentGateCases,
   softTopKCases,
   softmaxCases,
   topKCases,

@@ -27,6 +27,10 @@ const ACTIVATION_ERROR = 1e-6;
 const F16_CHUNK = 8;
 const F16_ERROR = 8 * 2 ** -11 * Math.sqrt((F16_CHUNK + 1) / 6 + 2 / 3);
 
+const ragged = { rows: 70, columns: 34, inner: 24 };
+/** Symbol of the slot that takes part. */
+const SLOT = "task";
+
 interface Options {
   readonly rows: number;
   readonly columns: number;
@@ -34,6 +38,9 @@ interface Options {
   /** Rows of w before and behind those that take part. */
   readonly before?: number;
   readonly behind?: number;
+  /** w and bias are stacks of so many slots, of which `slot` takes part; the others hold NaN. */
+  readonly slots?: number;
+  readonly slot?: number;
   readonly bias?: boolean;
   readonly residual?: boolean;
   readonly f16?: boolean;
@@ -49,16 +56,21 @@ interface Options {
 
 /** The inputs of one call: weights of deviation 1/√K, so that results are of the order of x. */
 function inputsOf(options: Options): Record<string, CaseTensor> {
-  const { rows, columns, inner, before = 0, behind = 0, gather, targets } = options;
-  const all = before + columns + behind;
+  const { rows, columns, inner, before = 0, behind = 0, slots = 1, slot = 0, gather, targets } = options;
+  const slotRows = before + columns + behind;
+  const all = slots * slotRows;
+  const stack = (seed: number, width: number, deviation: number): Float32Array => {
+    const [start, end] = [slot * slotRows * width, (slot + 1) * slotRows * width];
+    return normal(seed, all * width, deviation).map((value, i) => (i < start || i >= end ? NaN : value));
+  };
   const symbol = gather === undefined ? "rows" : "selected";
   const results = gather ?? rows;
-  const w = { shape: [all, inner], data: normal(3, all * inner, 1 / Math.sqrt(inner)), f16: options.f16 === true };
+  const w = { shape: [all, inner], data: stack(3, inner, 1 / Math.sqrt(inner)), f16: options.f16 === true };
   const x = options.x ?? normal(rows + 2, rows * inner);
   return {
     x: { shape: [rows, inner], data: x, rows: "rows" },
     w,
-    ...(options.bias === true && { bias: vector(normal(5, all)) }),
+    ...(options.bias === true && { bias: vector(stack(5, 1, 1)) }),
     ...(options.residual === true && {
       residual: { shape: [results, columns], data: normal(7, results * columns), rows: symbol },
     }),
@@ -74,24 +86,57 @@ function inputsOf(options: Options): Record<string, CaseTensor> {
 }
 
 function product(name: string, options: Options): OpCase {
-  const { columns, inner, before, activation, compute } = options;
+  const { columns, inner, before, behind = 0, slots, slot, activation, compute } = options;
   const slice = before === undefined ? {} : { firstRow: before, rowCount: columns };
+  const stacked = slots === undefined ? {} : { slot: SLOT, slotRows: (before ?? 0) + columns + behind };
   // A sum of random signs keeps its error below the bound of its length; hard rows cancel, up to √K times more.
   const cancellation = options.x === undefined ? 1 : Math.sqrt(inner);
   return {
     name,
     attributes: {
       ...slice,
+      ...stacked,
       ...(activation !== undefined && { activation }),
       ...(compute !== undefined && { compute }),
     },
     inputs: () => inputsOf(options),
+    ...(slot !== undefined && { sizes: { [SLOT]: slot } }),
     tolerance:
       toleranceFor(inner) * cancellation +
       (compute === undefined ? 0 : F16_ERROR) +
       (activation === undefined ? 0 : ACTIVATION_ERROR),
   };
 }
+
+/** Stacks of matrices, the slot of which is a run-time size: first, middle and last slots, all variants, slices of a slot. */
+const slotCases: readonly OpCase[] = [
+  product("slot 0 of 3", { ...ragged, slots: 3, slot: 0, bias: true }),
+  product("slot 1 of 3, bias, gelu, residual", {
+    ...ragged,
+    slots: 3,
+    slot: 1,
+    bias: true,
+    activation: "gelu",
+    residual: true,
+  }),
+  product("slot 2 of 3, f16, without bias", { ...ragged, slots: 3, slot: 2, f16: true }),
+  product("slot 0 of 1", { rows: 5, columns: 9, inner: 8, slots: 1, slot: 0, bias: true }),
+  product("rows of slot 2 of 4", { ...ragged, slots: 4, slot: 2, before: 5, behind: 3, bias: true }),
+  product("slot 3 of 4, odd widths", { rows: 5, columns: 3, inner: 7, slots: 4, slot: 3, bias: true }),
+  product("slot 3 of 4, odd widths, f16", { rows: 5, columns: 3, inner: 7, slots: 4, slot: 3, bias: true, f16: true }),
+  product("slot 1 of 2, one row", { rows: 1, columns: 40, inner: 64, slots: 2, slot: 1, bias: true }),
+  product("slot 4 of 5, gather, scatter, weight", {
+    ...ragged,
+    slots: 5,
+    slot: 4,
+    gather: 41,
+    targets: 70,
+    bias: true,
+    weight: true,
+  }),
+  product("slot 1 of 3, no rows", { rows: 0, columns: 8, inner: 16, slots: 3, slot: 1 }),
+  product("slot 1 of 3, in f16", { ...ragged, slots: 3, slot: 1, bias: true, compute: "f16" }),
+];
 
 /** A gathered index past x is a row of zeros, a scattered one past base is skipped. */
 function strayIndices(): OpCase {
@@ -106,8 +151,6 @@ function strayIndices(): OpCase {
   };
   return { ...stray, inputs };
 }
-
-const ragged = { rows: 70, columns: 34, inner: 24 };
 
 const timed = (rows: number, columns: number, inner: number, more: Partial<Options> = {}, name = ""): OpCase => ({
   ...product(`${rows}x${inner}x${columns}${name}`, { rows, columns, inner, bias: true, ...more }),
@@ -186,6 +229,7 @@ export const matmulCases: CaseTable = {
       weight: true,
     }),
     product("f16, gather, scatter", { ...ragged, f16: true, gather: 41, targets: 70 }),
+    ...slotCases,
     ...halfCases(),
     strayIndices(),
     ...(["dominant", "alternating", "denormal"] as const).map((kind) =>

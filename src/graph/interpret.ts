@@ -8,8 +8,8 @@ import type { Sizes } from "./schedule.ts";
 import { valueKey } from "./value.ts";
 import type { Graph, Node, Value } from "./value.ts";
 
-/** The float64 twin of an op. */
-export type Reference = (inputs: ReferenceTensors, attributes: Attributes) => ReferenceTensors;
+/** The float64 twin of an op; `sizes` holds the run-time sizes by symbol, for attributes that name one. */
+export type Reference = (inputs: ReferenceTensors, attributes: Attributes, sizes: Sizes) => ReferenceTensors;
 
 /** What the interpreter needs besides the graph. */
 export interface InterpretOptions {
@@ -54,6 +54,6 @@ function compute(node: Node, find: (value: Value) => ReferenceTensor, options: I
   const reference = options.references[node.label];
   if (reference === undefined) throw new EngineError("NOT_IMPLEMENTED", `${node.label} has no float64 reference`);
   const inputs = Object.fromEntries(Object.entries(node.inputs).map(([role, value]) => [role, find(value)]));
-  const computed = reference(inputs, node.attributes);
+  const computed = reference(inputs, node.attributes, options.sizes);
   return options.override?.(node, computed) ?? computed;
 }

@@ -51,6 +51,14 @@ export class Parameters {
     return this.#find(name).type;
   }
 
+  /** Gives a parameter another name; one that bears it already is freed. Plans that bound that one are void. */
+  rename(name: string, to: string): void {
+    const parameter = this.#find(name);
+    if (this.#known.has(to)) this.delete(to);
+    this.#known.delete(name);
+    this.#known.set(to, parameter);
+  }
+
   /** Frees one parameter. */
   delete(name: string): void {
     this.#gpu.destroyBuffer(this.get(name));

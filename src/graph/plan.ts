@@ -29,6 +29,14 @@ export interface RunResult {
   readonly launchMilliseconds: readonly number[] | null;
 }
 
+/** How a run is made, beside its inputs. */
+export interface RunOptions {
+  /** Measures every launch by itself. */
+  readonly profile?: boolean;
+  /** Outputs that stay on the GPU: they are copied to these places instead of being read back. */
+  readonly into?: Readonly<Record<string, { readonly buffer: GPUBuffer; readonly offset: number }>>;
+}
+
 /** What a plan is made from. */
 export interface PlanOptions {
   readonly gpu: Gpu;
@@ -96,12 +104,12 @@ export class Plan {
 
   /**
    * Runs the plan. `inputs` holds every run-time input by name, `sizes` the length of every symbol.
-   * @returns all outputs of the graph, read back once at the end.
+   * @returns all outputs of the graph but those of `into`, read back once at the end.
    */
   async run(
     inputs: Readonly<Record<string, Float32Array | Uint32Array>>,
     sizes: Sizes,
-    options: { readonly profile?: boolean } = {},
+    options: RunOptions = {},
   ): Promise<RunResult> {
     const { gpu } = this.#options;
     gpu.check();
@@ -115,18 +123,18 @@ export class Plan {
     const size = sizeLookup(sizes);
     this.#writeInputs(inputs, size);
     this.#uniforms.write(sizes, size);
-    this.#bind();
+    this.bind();
     const timer = options.profile === true ? this.#profile() : this.#timer;
     const encoder = gpu.device.createCommandEncoder({ label: "run" });
     const timed = this.#encode(encoder, size, timer, options.profile === true);
     timer?.resolve(encoder, timed);
-    const results = [...this.graph.outputs].filter(([, value]) => byteLength(value.type, size) > 0);
+    this.#keep(encoder, size, options.into ?? {});
+    const wanted = [...this.graph.outputs].filter(([name]) => options.into?.[name] === undefined);
+    const results = wanted.filter(([, value]) => byteLength(value.type, size) > 0);
     const slices = results.map(([, value]) => this.#slice(value, byteLength(value.type, size)));
     const stamps = timer === null ? [] : [timer.slice(timed)];
     const bytes = await this.#options.arena.readback.read([...slices, ...stamps], encoder);
-    const outputs = Object.fromEntries(
-      [...this.graph.outputs].map(([name, value]) => [name, emptyTensor(value.type, size)]),
-    );
+    const outputs = Object.fromEntries(wanted.map(([name, value]) => [name, emptyTensor(value.type, size)]));
     results.forEach(([name, value], index) => {
       outputs[name] = hostTensor(value.type, size, bytes[index] as ArrayBuffer);
     });
@@ -168,7 +176,8 @@ export class Plan {
     }
   }
 
-  #bind(): void {
+  /** Binds buffers anew where the arena has grown, so that the next run need not. */
+  bind(): void {
     const { gpu, arena } = this.#options;
     if (this.#generation === arena.generation) return;
     this.#bindGroups = bindLaunches(gpu, this.#launches, this.steps, this.#uniforms, {
@@ -225,6 +234,17 @@ export class Plan {
     if (copy === undefined) return;
     const bytes = byteLength(copy.value.type, size);
     if (bytes > 0) encoder.copyBufferToBuffer(this.#buffer(copy.from), 0, this.#buffer(copy.to), 0, bytes);
+  }
+
+  /** Copies outputs to places of the caller's. */
+  #keep(encoder: GPUCommandEncoder, size: SizeOf, into: NonNullable<RunOptions["into"]>): void {
+    for (const [name, { buffer, offset }] of Object.entries(into)) {
+      const value = this.graph.outputs.get(name);
+      if (value === undefined)
+        throw new EngineError("UNKNOWN_NAME", `the graph has no output ${name}`, { where: name });
+      const bytes = byteLength(value.type, size);
+      if (bytes > 0) encoder.copyBufferToBuffer(this.#buffer(this.memory.placeOf(value)), 0, buffer, offset, bytes);
+    }
   }
 
   #slice(value: Value, bytes: number): BufferSlice {

@@ -1,27 +1,46 @@
 /** @file The whole bottleneck adapter in one launch, its weights read from the slot of a bank that each segment names. */
 
 import { EngineError } from "../errors.ts";
-import { elementCount, expectDim, expectTensor, foldGrid, staticDim, trafficBytes } from "./op.ts";
+import { expectDim, expectTensor, foldGrid, staticDim, trafficBytes } from "./op.ts";
 import type { Attributes, DeviceTraits, Dim, Launch, Op, OpCall, SizeOf, TensorType } from "./op.ts";
 import { segmentCount } from "./per-segment.ts";
 
 /** Attributes of {@link adapter}. */
 export interface AdapterAttributes extends Attributes {
-  /** Width D of the rows. */
+  /** Width D of the rows of x. */
   readonly width: number;
   /** Room of a slot: the widest bottleneck B. */
   readonly maxWidth: number;
+  /** Rows E of the up projection; D when absent. */
+  readonly outWidth?: number;
+  /** The first row of the up projection (and element of its bias) that takes part; 0 when absent. */
+  readonly firstColumn?: number;
+  /** How many rows of the up projection take part: the width C of y; all that follow when absent. */
+  readonly columnCount?: number;
 }
 
 /** The slot number that means "no adapter". */
 export const noSlot = 0xffffffff;
 
 /**
- * Elements of a slot: down [B, D], up [D, B], down_bias [B], up_bias [D], padded to a multiple of 4.
+ * Elements of a slot: down [B, D], up [E, B], down_bias [B], up_bias [E], padded to a multiple of 4.
  * @example adapterStride(768, 64) // 99136
  */
-export function adapterStride(width: number, maxWidth: number): number {
-  return Math.ceil((2 * width * maxWidth + maxWidth + width) / 4) * 4;
+export function adapterStride(width: number, maxWidth: number, outWidth: number = width): number {
+  return Math.ceil(((width + outWidth) * maxWidth + maxWidth + outWidth) / 4) * 4;
+}
+
+/** The widths of a call: D of x, B of a slot, E of the up projection and C of its rows from `first` on. */
+interface Widths {
+  readonly width: number;
+  readonly maxWidth: number;
+  readonly outWidth: number;
+  readonly first: number;
+  readonly columns: number;
+}
+
+function widthsOf({ width, maxWidth, outWidth = width, firstColumn = 0, columnCount }: AdapterAttributes): Widths {
+  return { width, maxWidth, outWidth, first: firstColumn, columns: columnCount ?? outWidth - firstColumn };
 }
 
 const ROWS_PER_LANE = 4; // of kernels/lib/adapter-tile.wgsl; a workgroup of adapter.tiled takes as many
@@ -37,50 +56,64 @@ const SUBGROUP_LANES = { software: 4, hardware: 32 };
 const TILED_LANES = { software: 16, hardware: 64 };
 
 /**
- * x[R, D], residual?[R, D], bank[slots, stride] (f32 | f16, {@link adapterStride}), slots[slots, 4] u32 (active width b <= B,
+ * x[R, D], residual?[R, C], bank[slots, stride] (f32 | f16, {@link adapterStride}), slots[slots, 4] u32 (active width b <= B,
  * activation code, bits of the f32 scale, reserved), segments[S + 1] u32, segment_slots[S] u32 ({@link noSlot} for none)
- * -> y[R, D] = residual + scale · (act(x Wdᵀ + cd) Wuᵀ + cu) (MATHS §2.2). Without `residual` it counts as 0. Units from b on are
- * ignored; b = 0 and no slot give y = residual.
+ * -> y[R, C] = residual + scale · (act(x Wdᵀ + cd) Wuᵀ + cu)[firstColumn, +C] (MATHS §2.2, and §2.7 for LoRA). Without
+ * `residual` it counts as 0. Units from b on are ignored; b = 0 and no slot give y = residual.
  */
 export const adapter: Op<AdapterAttributes> = {
   stem: "adapter",
-  infer: (inputs, { width, maxWidth }) => {
-    for (const [name, value] of [
-      ["width", width],
-      ["maxWidth", maxWidth],
-    ] as const) {
-      if (Number.isInteger(value) && value >= 1) continue;
-      throw new EngineError("SHAPE", `adapter: ${name} is ${value}, expected a whole number from 1`, {
-        where: `adapter.${name}`,
-      });
-    }
+  infer: (inputs, attributes) => {
+    const { width, maxWidth, outWidth, columns } = expectWidths(attributes);
     const { shape } = expectTensor("adapter", "x", inputs.x, 2);
     expectDim("adapter", "x axis 1", shape[1], width);
     if (inputs.residual !== undefined) {
       const residual = expectTensor("adapter", "residual", inputs.residual, 2);
       expectDim("adapter", "residual axis 0", residual.shape[0], shape[0] as Dim);
-      expectDim("adapter", "residual axis 1", residual.shape[1], width);
+      expectDim("adapter", "residual axis 1", residual.shape[1], columns);
     }
     const bank = expectTensor("adapter", "bank", inputs.bank, 2, ["f32", "f16"]);
-    expectDim("adapter", "bank axis 1", bank.shape[1], adapterStride(width, maxWidth));
+    expectDim("adapter", "bank axis 1", bank.shape[1], adapterStride(width, maxWidth, outWidth));
     const slots = expectTensor("adapter", "slots", inputs.slots, 2, ["u32"]);
     expectDim("adapter", "slots axis 0", slots.shape[0], staticDim("adapter", "bank axis 0", bank.shape[0]));
     expectDim("adapter", "slots axis 1", slots.shape[1], 4);
     expectTensor("adapter", "segments", inputs.segments, 1, ["u32"]);
     expectTensor("adapter", "segment_slots", inputs.segment_slots, 1, ["u32"]);
-    return { y: { shape: [shape[0] as Dim, width], element: "f32" } };
+    return { y: { shape: [shape[0] as Dim, columns], element: "f32" } };
   },
-  // Active widths are run-time data: the cost is that of full slots. The bank is read once per slot in use, at most all of it.
-  cost: (call, size) => ({
-    flops: 4 * call.attributes.maxWidth * elementCount(call.outputs.y as TensorType, size),
-    bytes: trafficBytes(call, size),
-  }),
+  // Active widths are run-time data: the cost is that of full slots. The bank is read once per slot in use, at most all of it
+  // but the rows of the up projections that take no part.
+  cost: (call, size) => {
+    const { width, maxWidth, outWidth, columns } = widthsOf(call.attributes);
+    const { x, bank } = call.inputs as { x: TensorType; bank: TensorType };
+    const unread = size(bank.shape[0] as Dim) * (outWidth - columns) * (maxWidth + 1);
+    return {
+      flops: 2 * maxWidth * (width + columns) * size(x.shape[0] as Dim),
+      bytes: trafficBytes(call, size) - unread * (bank.element === "f16" ? 2 : 4),
+    };
+  },
   variants: ({ inputs, attributes }, device, capacity) =>
-    adapterVariants(attributes, device, capacity(inputs.x?.shape[0] as Dim)),
+    adapterVariants(widthsOf(attributes), device, capacity(inputs.x?.shape[0] as Dim)),
   launch: (call, variant, device) => [
     variant === "quad" ? quadLaunch(call, device) : laneLaunch(call, variant as LaneVariant, device),
   ],
 };
+
+/** Checks the attributes and gives the widths. */
+function expectWidths(attributes: AdapterAttributes): Widths {
+  const widths = widthsOf(attributes);
+  for (const name of ["width", "maxWidth", "outWidth"] as const) {
+    if (Number.isInteger(widths[name]) && widths[name] >= 1) continue;
+    throw new EngineError("SHAPE", `adapter: ${name} is ${widths[name]}, expected a whole number from 1`, {
+      where: `adapter.${name}`,
+    });
+  }
+  const { first, columns, outWidth } = widths;
+  const whole = Number.isInteger(first) && Number.isInteger(columns);
+  if (whole && first >= 0 && columns >= 1 && first + columns <= outWidth) return widths;
+  const message = `adapter: columns ${first} to ${first + columns} are asked for, outWidth is ${outWidth}`;
+  throw new EngineError("SHAPE", message, { where: "adapter.firstColumn" });
+}
 
 type LaneVariant = "subgroup" | "portable" | "tiled";
 type AdapterVariant = LaneVariant | "quad";
@@ -95,17 +128,21 @@ function tilesOf({ inputs }: AdapterCall, rowsPerTile: number): (size: SizeOf) =
 
 function quadLaunch(call: AdapterCall, device: DeviceTraits): Launch {
   const { inputs, attributes } = call;
+  const { width, maxWidth, outWidth, first, columns } = widthsOf(attributes);
   const quads = QUAD.quads[device.software ? "software" : "hardware"];
   const tiles = tilesOf(call, QUAD.rows * quads);
   return {
     kernel: "adapter.quad",
-    constants: { UNIT_BLOCKS: Math.ceil(attributes.maxWidth / QUAD.units), QUADS: quads },
+    constants: { UNIT_BLOCKS: Math.ceil(maxWidth / QUAD.units), QUADS: quads },
     libs: [inputs.bank?.element === "f16" ? "weight-f16" : "weight-f32"],
     uniform: {
       segments: segmentCount(inputs.segments as TensorType),
       tiles,
-      width: attributes.width,
-      max_width: attributes.maxWidth,
+      width,
+      max_width: maxWidth,
+      out_width: outWidth,
+      first_column: first,
+      columns,
       has_residual: inputs.residual === undefined ? 0 : 1,
     },
     grid: (size) => foldGrid(tiles(size)),
@@ -114,20 +151,23 @@ function quadLaunch(call: AdapterCall, device: DeviceTraits): Launch {
 
 function laneLaunch(call: AdapterCall, variant: LaneVariant, device: DeviceTraits): Launch {
   const { inputs, attributes } = call;
+  const widths = widthsOf(attributes);
   const kind = device.software ? "software" : "hardware";
   const lanes = { subgroup: SUBGROUP_LANES, portable: PORTABLE_LANES, tiled: TILED_LANES }[variant][kind];
   const tiles = tilesOf(call, variant === "subgroup" ? ROWS_PER_LANE * lanes : ROWS_PER_LANE);
   return {
     kernel: variant === "portable" ? "adapter" : `adapter.${variant}`,
     constants: {
-      WIDTH: attributes.width,
-      MAX_WIDTH: attributes.maxWidth,
-      STRIDE: adapterStride(attributes.width, attributes.maxWidth),
+      WIDTH: widths.width,
+      MAX_WIDTH: widths.maxWidth,
+      OUT_WIDTH: widths.outWidth,
+      COLUMNS: widths.columns,
+      STRIDE: adapterStride(widths.width, widths.maxWidth, widths.outWidth),
       HAS_RESIDUAL: inputs.residual !== undefined,
       WORKGROUP: lanes,
     },
-    libs: weightLibraries(variant, attributes, inputs.bank?.element === "f16"),
-    uniform: { segments: segmentCount(inputs.segments as TensorType), tiles },
+    libs: weightLibraries(variant, widths, inputs.bank?.element === "f16"),
+    uniform: { segments: segmentCount(inputs.segments as TensorType), tiles, first_column: widths.first },
     grid: (size) => foldGrid(variant === "portable" ? Math.ceil(tiles(size) / lanes) : tiles(size)),
   };
 }
@@ -136,33 +176,34 @@ function laneLaunch(call: AdapterCall, variant: LaneVariant, device: DeviceTrait
  * `quad` does many rows at a time, and takes long to compile; `subgroup` and `portable` keep a bottleneck in private memory, which suits a software adapter; `tiled` spreads few rows over
  * many invocations, which a GPU needs to be busy at all, and takes any width.
  */
-function adapterVariants(attributes: AdapterAttributes, device: DeviceTraits, rows: number): readonly AdapterVariant[] {
+function adapterVariants(widths: Widths, device: DeviceTraits, rows: number): readonly AdapterVariant[] {
   const inPrivate: AdapterVariant[] = [];
-  if (inItems(attributes) && attributes.maxWidth <= WIDEST_IN_PRIVATE) {
+  if (inItems(widths) && widths.maxWidth <= WIDEST_IN_PRIVATE) {
     if (device.subgroups) inPrivate.push("subgroup");
     inPrivate.push("portable");
   }
-  if (device.subgroups && fitsQuads(attributes)) {
-    if (device.software && rows >= QUAD_PAYS.rows && attributes.width >= QUAD_PAYS.width) inPrivate.unshift("quad");
+  if (device.subgroups && fitsQuads(widths)) {
+    const wide = widths.width + widths.columns >= 2 * QUAD_PAYS.width;
+    if (device.software && rows >= QUAD_PAYS.rows && wide) inPrivate.unshift("quad");
     else inPrivate.push("quad");
   }
-  const fits = attributes.maxWidth * TILED_BYTES_PER_UNIT <= device.maxWorkgroupStorageBytes;
+  const fits = widths.maxWidth * TILED_BYTES_PER_UNIT <= device.maxWorkgroupStorageBytes;
   const tiled: AdapterVariant[] = fits ? ["tiled"] : [];
   return device.software ? [...inPrivate, ...tiled] : [...tiled, ...inPrivate];
 }
 
 /** Rows, weights and biases start at multiples of eight elements, and a bottleneck of 64 rows fits in private memory. */
-function fitsQuads({ width, maxWidth }: AdapterAttributes): boolean {
-  return width % 8 === 0 && maxWidth % 8 === 0 && maxWidth <= QUAD.widest;
+function fitsQuads(widths: Widths): boolean {
+  return Object.values(widths).every((value) => value % 8 === 0) && widths.maxWidth <= QUAD.widest;
 }
 
 /** Rows, weights and biases all start at multiples of four elements. */
-function inItems({ width, maxWidth }: AdapterAttributes): boolean {
-  return width % 4 === 0 && maxWidth % 4 === 0;
+function inItems(widths: Widths): boolean {
+  return Object.values(widths).every((value) => value % 4 === 0);
 }
 
-function weightLibraries(variant: string, attributes: AdapterAttributes, half: boolean): readonly string[] {
+function weightLibraries(variant: string, widths: Widths, half: boolean): readonly string[] {
   if (variant !== "tiled") return [half ? "weight-f16" : "weight-f32"];
-  const item = inItems(attributes) ? "vec4" : "scalar";
+  const item = inItems(widths) ? "vec4" : "scalar";
   return [`item-${item}`, half ? `word-f16-${item}` : "word-f32"];
 }

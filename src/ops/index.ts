@@ -7,13 +7,18 @@ import { attentionProbabilities } from "./attention-probabilities.ts";
 import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
 import { fill } from "./fill.ts";
+import { fusion } from "./fusion.ts";
 import { gatherRows } from "./gather-rows.ts";
+import { joinRows } from "./join-rows.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { matmul } from "./matmul.ts";
 import { pool } from "./pool.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rowDot } from "./row-dot.ts";
 import { scatterAddRows } from "./scatter-add-rows.ts";
+import { segmentAffine } from "./segment-affine.ts";
+import { segmentCombine } from "./segment-combine.ts";
+import { segmentGate } from "./segment-gate.ts";
 import { softTopK } from "./soft-top-k.ts";
 import { softmax } from "./softmax.ts";
 import { topK } from "./top-k.ts";
@@ -27,13 +32,18 @@ export {
   elementwise,
   embedding,
   fill,
+  fusion,
   gatherRows,
+  joinRows,
   layerNorm,
   matmul,
   pool,
   rmsNorm,
   rowDot,
   scatterAddRows,
+  segmentAffine,
+  segmentCombine,
+  segmentGate,
   softTopK,
   softmax,
   topK,
@@ -63,13 +73,18 @@ export const opsByStem: Readonly<Record<string, Op<Attributes>>> = Object.fromEn
     elementwise,
     embedding,
     fill,
+    fusion,
     gatherRows,
+    joinRows,
     layerNorm,
     matmul,
     pool,
     rmsNorm,
     rowDot,
     scatterAddRows,
+    segmentAffine,
+    segmentCombine,
+    segmentGate,
     softTopK,
     softmax,
     topK,

@@ -29,6 +29,13 @@ export interface MatmulAttributes {
   readonly firstRow?: number;
   /** How many rows of w take part: the width of y; all that follow when absent. */
   readonly rowCount?: number;
+  /**
+   * Symbol of a run-time size: w and bias are then stacks, one slot after another, and the rows that take part are those of
+   * the slot which that size names, counted from 0.
+   */
+  readonly slot?: string;
+  /** Rows of one slot; `rowCount` when absent. Only with `slot`. */
+  readonly slotRows?: number;
   /** What multiplies: f32 when absent. f16 needs the feature shader-f16; its error stands in kernels/matmul.f16.wgsl. */
   readonly compute?: "f32" | "f16";
   readonly [name: string]: string | number | undefined;
@@ -52,8 +59,9 @@ const SUBGROUP_PAYS = { rows: 16, columns: 32, inner: 64 };
 /**
  * x[M, K], w[N, K] (f32 | f16), bias?[N], residual?[R, N'], gather?[R] u32, scatter?[R] u32, weight?[B], base?[B, N']
  * -> y[R, N'] = act(x[gather[r]] · Wᵀ + bias) + residual; with scatter y[B, N'] is base updated in place:
- * y[scatter[r]] += weight[scatter[r]] · v. N' rows of w from `firstRow` on take part; R = M without gather. A gathered index past
- * x stands for a row of zeros, a scattered one past base is skipped; scattered rows are distinct. f16 storage, f32 sums.
+ * y[scatter[r]] += weight[scatter[r]] · v. N' rows of w from `firstRow` on take part, with `slot` from
+ * `firstRow` + slot · `slotRows` on, where a slot past the last one is refused as the run starts; R = M without gather. A gathered
+ * index past x stands for a row of zeros, a scattered one past base is skipped; scattered rows are distinct. f16 storage, f32 sums.
  */
 export const matmul: Op<MatmulAttributes> = {
   stem: "matmul",
@@ -64,7 +72,7 @@ export const matmul: Op<MatmulAttributes> = {
     expectCompute(attributes.compute, inner);
     const w = expectTensor("matmul", "w", inputs.w, 2, ["f32", "f16"]);
     expectDim("matmul", "w axis 1", w.shape[1], inner);
-    const columns = columnsOf(staticDim("matmul", "w axis 0", w.shape[0]), attributes);
+    const columns = columnsOf(expectSlots(staticDim("matmul", "w axis 0", w.shape[0]), attributes), attributes);
     if (inputs.bias !== undefined)
       expectDim("matmul", "bias axis 0", expectTensor("matmul", "bias", inputs.bias, 1).shape[0], w.shape[0] as Dim);
     if (inputs.gather !== undefined) expectTensor("matmul", "gather", inputs.gather, 1, ["u32"]);
@@ -74,10 +82,12 @@ export const matmul: Op<MatmulAttributes> = {
   },
   cost: (call, size) => {
     const { rows, columns, inner } = extent(call);
-    const unread = ((call.inputs.w as TensorType).shape[0] as number) - columns;
-    const weightBytes = unread * inner * (call.inputs.w?.element === "f16" ? 2 : 4);
+    const { w, bias } = call.inputs as { w: TensorType; bias?: TensorType };
+    const biasBytes = bias === undefined || call.attributes.slot === undefined ? 0 : 4;
+    const unread = (w.shape[0] as number) - columns;
+    const unreadBytes = unread * (inner * (w.element === "f16" ? 2 : 4) + biasBytes);
     // The product alone, as in MATHS §1.6: the epilogue is lost in it.
-    return { flops: 2 * size(rows) * columns * inner, bytes: trafficBytes(call, size) - weightBytes };
+    return { flops: 2 * size(rows) * columns * inner, bytes: trafficBytes(call, size) - unreadBytes };
   },
   variants: (call, device, capacity) => matmulVariants(call, device, capacity),
   lacking: (call, device) => (call.attributes.compute === "f16" ? lackingForF16(device) : null),
@@ -85,10 +95,37 @@ export const matmul: Op<MatmulAttributes> = {
   inPlace: ({ inputs }) => (inputs.scatter === undefined ? {} : { y: "base" }),
 };
 
-function columnsOf(weightRows: number, { firstRow = 0, rowCount = weightRows - firstRow }: MatmulAttributes): number {
+/** Checks the slots of a stack and gives the rows of one of them; without `slot` those are all rows. */
+function expectSlots(weightRows: number, { slot, slotRows, rowCount }: MatmulAttributes): number {
+  const refuse = (message: string): never => {
+    throw new EngineError("SHAPE", `matmul: ${message}`, { where: "matmul.slotRows" });
+  };
+  if (slot === undefined) return slotRows === undefined ? weightRows : refuse("slotRows is given without slot");
+  const rows = slotRows ?? rowCount ?? refuse("slot needs slotRows or rowCount");
+  if (Number.isInteger(rows) && rows >= 1 && weightRows >= rows && weightRows % rows === 0) return rows;
+  return refuse(`w axis 0 is ${weightRows}, expected a multiple of the ${rows} rows of a slot`);
+}
+
+/** The row of w, and element of bias, that gives column 0. */
+function firstRowOf({ inputs, attributes }: OpCall<MatmulAttributes>): number | ((size: SizeOf) => number) {
+  const { firstRow = 0, slot: symbol, slotRows = attributes.rowCount as number } = attributes;
+  if (symbol === undefined) return firstRow;
+  const slots = ((inputs.w as TensorType).shape[0] as number) / slotRows;
+  return (size) => {
+    const slot = size({ symbol, times: 1 });
+    if (Number.isInteger(slot) && slot >= 0 && slot < slots) return firstRow + slot * slotRows;
+    throw new EngineError("SHAPE", `matmul: ${symbol} is ${slot}, w has ${slots} slots`, { where: symbol });
+  };
+}
+
+/** `weightRows` are all rows, or those of a slot. */
+function columnsOf(
+  weightRows: number,
+  { slot, firstRow = 0, rowCount = weightRows - firstRow }: MatmulAttributes,
+): number {
   const whole = Number.isInteger(firstRow) && Number.isInteger(rowCount);
   if (whole && firstRow >= 0 && rowCount >= 1 && firstRow + rowCount <= weightRows) return rowCount;
-  const message = `matmul: rows ${firstRow} to ${firstRow + rowCount} are asked for, w axis 0 is ${weightRows}`;
+  const message = `matmul: rows ${firstRow} to ${firstRow + rowCount} are asked for, ${slot === undefined ? "w axis 0 is" : "a slot has"} ${weightRows}`;
   throw new EngineError("SHAPE", message, { where: "matmul.w" });
 }
 
@@ -178,7 +215,7 @@ function matmulLaunch(call: OpCall<MatmulAttributes>, variant: Variant, device: 
       rows,
       columns,
       inner,
-      first_row: attributes.firstRow ?? 0,
+      first_row: firstRowOf(call),
       sources: inputs.x?.shape[0] as Dim,
       targets: call.outputs.y?.shape[0] as Dim,
       has_bias: flag("bias"),

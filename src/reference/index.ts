@@ -7,13 +7,18 @@ import { attentionProbabilities } from "./attention-probabilities.ts";
 import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
 import { fill } from "./fill.ts";
+import { fusion } from "./fusion.ts";
 import { gatherRows } from "./gather-rows.ts";
+import { joinRows } from "./join-rows.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { matmul } from "./matmul.ts";
 import { pool } from "./pool.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rowDot } from "./row-dot.ts";
 import { scatterAddRows } from "./scatter-add-rows.ts";
+import { segmentAffine } from "./segment-affine.ts";
+import { segmentCombine } from "./segment-combine.ts";
+import { segmentGate } from "./segment-gate.ts";
 import { softTopK } from "./soft-top-k.ts";
 import { softmax } from "./softmax.ts";
 import { topK } from "./top-k.ts";
@@ -27,13 +32,18 @@ export {
   elementwise,
   embedding,
   fill,
+  fusion,
   gatherRows,
+  joinRows,
   layerNorm,
   matmul,
   pool,
   rmsNorm,
   rowDot,
   scatterAddRows,
+  segmentAffine,
+  segmentCombine,
+  segmentGate,
   softTopK,
   softmax,
   topK,
@@ -41,7 +51,11 @@ export {
 export type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
 
 /** The float64 twin of an op. */
-export type Reference = (inputs: ReferenceTensors, attributes: never) => ReferenceTensors;
+export type Reference = (
+  inputs: ReferenceTensors,
+  attributes: never,
+  sizes: Readonly<Record<string, number>>,
+) => ReferenceTensors;
 
 /** Every reference by the stem of its op. */
 export const references: Readonly<Record<string, Reference>> = {
@@ -52,13 +66,18 @@ export const references: Readonly<Record<string, Reference>> = {
   elementwise,
   embedding,
   fill,
+  fusion,
   "gather-rows": gatherRows,
+  "join-rows": joinRows,
   "layer-norm": layerNorm,
   matmul,
   pool,
   "rms-norm": rmsNorm,
   "row-dot": rowDot,
   "scatter-add-rows": scatterAddRows,
+  "segment-affine": segmentAffine,
+  "segment-combine": segmentCombine,
+  "segment-gate": segmentGate,
   "soft-top-k": softTopK,
   softmax,
   "top-k": topK,

@@ -1,5 +1,6 @@
 /** @file The matrix product with gathered rows, bias, activation, residual and scattered results in float64. */
 
+import { EngineError } from "../errors.ts";
 import { activate } from "./activation.ts";
 import { axis, dot, needTensor, rowOf } from "./rows.ts";
 import type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
@@ -7,15 +8,15 @@ import type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
 /**
  * Inputs and outputs as the op `matmul`: v = act(x[r or gather[r]] · Wᵀ + bias) + residual[r], written to row r, or with
  * `scatter` added onto row scatter[r] of base, times weight[scatter[r]]. A gathered index past x is a row of zeros, a
- * scattered one past base is skipped.
+ * scattered one past base is skipped. With the attribute `slot`, `sizes` holds the slot that takes part under that symbol.
  */
 export function matmul(
   inputs: ReferenceTensors,
   attributes: Readonly<Record<string, unknown>>,
+  sizes: Readonly<Record<string, number>> = {},
 ): Record<string, ReferenceTensor> {
   const w = needTensor("matmul", inputs, "w");
-  const first = Number(attributes.firstRow ?? 0);
-  const columns = Number(attributes.rowCount ?? axis(w, 0) - first);
+  const { first, columns } = weightRows(axis(w, 0), attributes, sizes);
   const x = needTensor("matmul", inputs, "x");
   const rows = inputs.gather === undefined ? axis(x, 0) : axis(inputs.gather, 0);
   const activation = attributes.activation === undefined ? null : String(attributes.activation);
@@ -32,6 +33,21 @@ export function matmul(
   }
   if (inputs.scatter === undefined) return { y: { shape: [rows, columns], data: product } };
   return { y: scatterRows(inputs, product, columns) };
+}
+
+/** The first row of w that takes part, and how many do. */
+function weightRows(
+  all: number,
+  { firstRow, rowCount, slot, slotRows }: Readonly<Record<string, unknown>>,
+  sizes: Readonly<Record<string, number>>,
+): { first: number; columns: number } {
+  const first = Number(firstRow ?? 0);
+  const rows = slot === undefined ? all : Number(slotRows ?? rowCount);
+  const columns = Number(rowCount ?? rows - first);
+  if (slot === undefined) return { first, columns };
+  const chosen = sizes[String(slot)];
+  if (chosen === undefined) throw new EngineError("SHAPE", `matmul: no size is given for ${String(slot)}`);
+  return { first: first + chosen * rows, columns };
 }
 
 function scatterRows(inputs: ReferenceTensors, product: Float64Array, columns: number): ReferenceTensor {

@@ -59,7 +59,8 @@ function addition(node: Node, inputs: Inputs, context: RewriteContext): Outputs 
 
 function canTakeBias(node: Node): boolean {
   const { inputs, attributes } = node;
-  const whole = attributes.firstRow === undefined && attributes.rowCount === undefined;
+  const { firstRow, rowCount, slot } = attributes;
+  const whole = firstRow === undefined && rowCount === undefined && slot === undefined;
   return whole && inputs.bias === undefined && inputs.residual === undefined && attributes.activation === undefined;
 }
 
