@@ -8,13 +8,13 @@ import { describe, expect, it } from "vitest";
 
 import { EngineError } from "../../src/errors.ts";
 import { readTensorFile } from "../../src/formats/checkpoint.ts";
+import type { Pickled } from "../../src/formats/pickle-writer.ts";
 import { readSafetensors } from "../../src/formats/safetensors.ts";
 import { writeSafetensors } from "../../src/formats/safetensors-writer.ts";
 import { dtypeBits, fromFloat32 } from "../../src/formats/tensor.ts";
 import type { TensorFile } from "../../src/formats/tensor.ts";
 import { readTorch } from "../../src/formats/torch.ts";
 import { concat, floatStorage, tensor, writeTorchStream, writeTorchZip } from "./torch-writer.ts";
-import type { Pickled } from "./torch-writer.ts";
 
 /** How many bytes a file's tensors may take beyond the file, over its size; the readers promise it. */
 const ALLOWED = 4;

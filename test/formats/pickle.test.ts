@@ -3,10 +3,10 @@
 import { describe, expect, it } from "vitest";
 
 import { ByteReader } from "../../src/formats/byte-reader.ts";
+import { writePickle } from "../../src/formats/pickle-writer.ts";
 import { unpickle } from "../../src/formats/pickle.ts";
 import type { PicklePolicy, PickleValue } from "../../src/formats/pickle.ts";
 import { expectError } from "./expect-error.ts";
-import { writePickle } from "./torch-writer.ts";
 
 const nothing: PicklePolicy = {
   allows: () => false,

@@ -1,4 +1,7 @@
-/** @file Writes pickles and torch checkpoints of both forms, honest and hostile ones, for the tests of the readers. */
+/** @file Writes zips and torch checkpoints of both forms, honest and hostile ones, for the tests of the readers. */
+
+import { writePickle } from "../../src/formats/pickle-writer.ts";
+import type { Pickled } from "../../src/formats/pickle-writer.ts";
 
 /** A storage and its raw bytes. `view` is the stream form's window: key, first element, elements. */
 export interface StorageSpec {
@@ -9,22 +12,6 @@ export interface StorageSpec {
   readonly bytes: Uint8Array;
   readonly view?: readonly [string, number, number];
 }
-
-/** A value to pickle. Plain arrays are lists. */
-export type Pickled =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | readonly Pickled[]
-  | { readonly tuple: readonly Pickled[] }
-  | { readonly dict: readonly (readonly [Pickled, Pickled])[] }
-  | { readonly ordered: readonly (readonly [Pickled, Pickled])[]; readonly state?: Pickled }
-  | { readonly global: string }
-  | { readonly call: string; readonly args: readonly Pickled[] }
-  | { readonly persistent: Pickled }
-  | { readonly opcodes: readonly number[] };
 
 /** Makes a storage of float32 values. */
 export function floatStorage(key: string, values: readonly number[]): StorageSpec {
@@ -43,123 +30,6 @@ export function tensor(
   const id = { tuple: ["storage", { global: `torch.${storage.type}` }, storage.key, "cpu", storage.count, ...rest] };
   const args = [{ persistent: id }, offset, { tuple: shape }, { tuple: strides }, false, { ordered: [] }];
   return { call: "torch._utils._rebuild_tensor_v2", args };
-}
-
-/** Serialises one value as a pickle of protocol 2, memoising strings as Python does. */
-export function writePickle(value: Pickled): Uint8Array {
-  const writer = new PickleWriter();
-  writer.value(value);
-  return Uint8Array.from([0x80, 2, ...writer.bytes, 0x2e]);
-}
-
-class PickleWriter {
-  readonly bytes: number[] = [];
-  private readonly memo: Map<string, number> = new Map();
-
-  private u32(value: number): void {
-    for (let shift = 0; shift < 32; shift += 8) this.bytes.push((value >>> shift) & 0xff);
-  }
-
-  private number(value: number): void {
-    if (!Number.isInteger(value)) {
-      const view = new DataView(new ArrayBuffer(8));
-      view.setFloat64(0, value, false);
-      this.bytes.push(0x47, ...new Uint8Array(view.buffer));
-    } else if (value >= 0 && value < 256) this.bytes.push(0x4b, value);
-    else if (value >= 0 && value < 65536) this.bytes.push(0x4d, value & 0xff, value >> 8);
-    else if (value === (value | 0)) {
-      this.bytes.push(0x4a);
-      this.u32(value);
-    } else this.long(BigInt(value));
-  }
-
-  private long(value: bigint): void {
-    const bytes: number[] = [];
-    for (let rest = value; ; rest >>= 8n) {
-      const byte = Number(rest & 0xffn);
-      bytes.push(byte);
-      const sign = (byte & 0x80) === 0 ? 0n : -1n;
-      if (rest >> 8n === sign) break;
-    }
-    this.bytes.push(0x8a, bytes.length, ...bytes);
-  }
-
-  private string(value: string): void {
-    const known = this.memo.get(value);
-    if (known !== undefined) {
-      if (known < 256) this.bytes.push(0x68, known);
-      else {
-        this.bytes.push(0x6a);
-        this.u32(known);
-      }
-      return;
-    }
-    const text = new TextEncoder().encode(value);
-    this.bytes.push(0x58);
-    this.u32(text.length);
-    for (const byte of text) this.bytes.push(byte);
-    const index = this.memo.size;
-    this.memo.set(value, index);
-    if (index < 256) this.bytes.push(0x71, index);
-    else {
-      this.bytes.push(0x72);
-      this.u32(index);
-    }
-  }
-
-  private tuple(items: readonly Pickled[]): void {
-    if (items.length > 3) this.bytes.push(0x28);
-    for (const item of items) this.value(item);
-    this.bytes.push([0x29, 0x85, 0x86, 0x87][items.length] ?? 0x74);
-  }
-
-  private pairs(pairs: readonly (readonly [Pickled, Pickled])[]): void {
-    if (pairs.length === 0) return;
-    if (pairs.length > 1) this.bytes.push(0x28);
-    for (const [key, value] of pairs) {
-      this.value(key);
-      this.value(value);
-    }
-    this.bytes.push(pairs.length > 1 ? 0x75 : 0x73);
-  }
-
-  private global(name: string): void {
-    const dot = name.lastIndexOf(".");
-    this.bytes.push(0x63, ...new TextEncoder().encode(`${name.slice(0, dot)}\n${name.slice(dot + 1)}\n`));
-  }
-
-  value(value: Pickled): void {
-    if (value === null) this.bytes.push(0x4e);
-    else if (typeof value === "boolean") this.bytes.push(value ? 0x88 : 0x89);
-    else if (typeof value === "number") this.number(value);
-    else if (typeof value === "bigint") this.long(value);
-    else if (typeof value === "string") this.string(value);
-    else if ("opcodes" in value) this.bytes.push(...value.opcodes);
-    else if ("tuple" in value) this.tuple(value.tuple);
-    else if ("dict" in value) {
-      this.bytes.push(0x7d);
-      this.pairs(value.dict);
-    } else if ("ordered" in value) {
-      this.value({ call: "collections.OrderedDict", args: [] });
-      this.pairs(value.ordered);
-      if (value.state !== undefined) {
-        this.value(value.state);
-        this.bytes.push(0x62);
-      }
-    } else if ("global" in value) this.global(value.global);
-    else if ("call" in value) {
-      this.global(value.call);
-      this.tuple(value.args);
-      this.bytes.push(0x52);
-    } else if ("persistent" in value) {
-      this.value(value.persistent);
-      this.bytes.push(0x51);
-    } else {
-      this.bytes.push(0x5d, 0x28);
-      for (const item of value) this.value(item);
-      this.bytes.push(0x65);
-    }
-  }
 }
 
 /** Choices of {@link writeZip}. */

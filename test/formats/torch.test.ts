@@ -2,20 +2,14 @@
 
 import { describe, expect, it } from "vitest";
 
+import { writePickle } from "../../src/formats/pickle-writer.ts";
+import type { Pickled } from "../../src/formats/pickle-writer.ts";
 import { toFloat32 } from "../../src/formats/tensor.ts";
 import type { StoredTensor, TensorFile } from "../../src/formats/tensor.ts";
 import { readTorch } from "../../src/formats/torch.ts";
 import { expectError } from "./expect-error.ts";
-import {
-  concat,
-  floatStorage,
-  tensor,
-  writePickle,
-  writeTorchStream,
-  writeTorchZip,
-  writeZip,
-} from "./torch-writer.ts";
-import type { Pickled, StorageSpec } from "./torch-writer.ts";
+import { concat, floatStorage, tensor, writeTorchStream, writeTorchZip, writeZip } from "./torch-writer.ts";
+import type { StorageSpec } from "./torch-writer.ts";
 
 const six = floatStorage("0", [1, 2, 3, 4, 5, 6]);
 const weight = tensor(six, [2, 3], [3, 1]);
