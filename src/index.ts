@@ -32,5 +32,5 @@ export async function loadModel(gpu: Gpu, folder: BrowserFolder, options: Browse
   const { tokenizer, ...rest } = options;
   const named =
     tokenizer === undefined || tokenizer === "smiles" || tokenizer === "wordpiece" ? tokenizer : folderOf(tokenizer);
-  return loadFolder(gpu, folderOf(folder), named === undefined ? rest : { ...rest, tokenizer: named });
+  return loadFolder(gpu, folderOf(folder), named === undefined ? rest : { ...rest, tokenizer: named }, folderOf);
 }

@@ -8,6 +8,9 @@ import type { Gpu } from "./gpu/gpu.ts";
 import { loadFolder } from "./model/load.ts";
 import type { LoadOptions } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
+import { adapterFiles, fusionFiles, headFiles, setupFiles, taskFileNames, taskFiles, twinsOf } from "./model/save.ts";
+import type { SaveAdapterOptions, SaveOptions } from "./model/save.ts";
+import { saveFolder } from "./node/save.ts";
 
 export * from "./common.ts";
 export { openGpu, requestAdapter } from "./node/open.ts";
@@ -38,5 +41,63 @@ export async function loadModel(
   const { tokenizer, ...rest } = options;
   const named =
     tokenizer === undefined || tokenizer === "smiles" || tokenizer === "wordpiece" ? tokenizer : folderOf(tokenizer);
-  return loadFolder(gpu, folderOf(folder), named === undefined ? rest : { ...rest, tokenizer: named });
+  return loadFolder(gpu, folderOf(folder), named === undefined ? rest : { ...rest, tokenizer: named }, folderOf);
+}
+
+/**
+ * Writes an adapter to a folder, made if need be. Files are written whole or not at all.
+ * @throws EngineError UNKNOWN_NAME, UNSUPPORTED; BAD_FILE when the disk refuses
+ * @example await saveAdapter(model, "sentiment", "adapters/sentiment");
+ */
+export async function saveAdapter(
+  model: Model,
+  name: string,
+  folder: string | URL,
+  options: SaveAdapterOptions = {},
+): Promise<void> {
+  await save(folder, adapterFiles(model, name, options));
+}
+
+/** Writes a fusion to a folder, as {@link saveAdapter} does. */
+export async function saveFusion(
+  model: Model,
+  name: string,
+  folder: string | URL,
+  options: SaveOptions = {},
+): Promise<void> {
+  await save(folder, fusionFiles(model, name, options));
+}
+
+/** Writes an added head to a folder, as {@link saveAdapter} does; beside an adapter it comes along with it. */
+export async function saveHead(
+  model: Model,
+  name: string,
+  folder: string | URL,
+  options: SaveOptions = {},
+): Promise<void> {
+  await save(folder, headFiles(model, name, options));
+}
+
+/** Writes `adapter_setup.json` of the active composition to a folder. */
+export async function saveSetup(model: Model, folder: string | URL): Promise<void> {
+  await save(folder, setupFiles(model));
+}
+
+/** Writes a deployed task to a folder of its own: a head or norms of another task that lie there are removed. */
+export async function saveTask(
+  model: Model,
+  name: string,
+  folder: string | URL,
+  options: SaveAdapterOptions = {},
+): Promise<void> {
+  const files = taskFiles(model, name, options);
+  await saveFolder(pathOf(folder), files, taskFileNames);
+}
+
+function save(folder: string | URL, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  return saveFolder(pathOf(folder), files, twinsOf(new Map(files)));
+}
+
+function pathOf(folder: string | URL): string {
+  return typeof folder === "string" ? folder : fileURLToPath(folder);
 }

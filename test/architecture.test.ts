@@ -32,7 +32,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   cases: ["reference", "kernels", ...engine],
   sites: engine,
   hosts: ["sites", ...engine],
-  adapters: ["sites", ...engine],
+  adapters: ["sites", "reference", ...engine],
   routing: engine,
   model: resident,
   train: ["model", ...resident],

@@ -1,143 +1,358 @@
 /**
- * @file The bank: fixed slots on the GPU in which adapters live side by side. Width, activation and scale are slot data,
- * so adding, removing and activating adapters writes buffers and creates nothing (DESIGN §5.4).
+ * @file The bank: slots on the GPU in which adapters live side by side (DESIGN §5.4). A slot number holds in every table;
+ * width, activation, scale and "none" are slot data, so putting an adapter into a slot is nothing but writing buffers.
  */
 
 import { EngineError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Parameters } from "../graph/parameters.ts";
 import type { Value } from "../graph/value.ts";
-import { activationCodes } from "../ops/activation.ts";
-import { adapter, adapterStride } from "../ops/adapter.ts";
-import type { Dim, TensorType } from "../ops/op.ts";
-import type { BottleneckConfig, BottleneckWeights } from "./bottleneck.ts";
+import { adapterStride } from "../ops/adapter.ts";
+import type { BankEntry, BankTable, BottleneckEntry, PackedAdapter } from "./packed.ts";
+import { isBottleneck } from "./packed.ts";
 
-/** How many adapters fit at once, and how wide their bottlenecks may be. */
+/** How many adapters fit at once, and how wide their bottlenecks may be. What is not given grows as needed. */
 export interface BankSize {
-  readonly count: number;
-  readonly width: number;
+  /** Slots. Given: never more; without `evict`, one adapter too many is refused. */
+  readonly count?: number;
+  /** Widest bottleneck of a slot. Given: a wider one is refused. */
+  readonly width?: number;
+  /** Bytes on the GPU: as many slots as they hold; the adapter unused for longest makes room. */
+  readonly bytes?: number;
+  /** Whether the adapter unused for longest makes room where `count` slots are taken. */
+  readonly evict?: boolean;
+}
+
+/** An adapter that may be put into a slot. Identity counts: a new adapter under an old name is another one. */
+export interface Resident {
+  readonly name: string;
+  readonly packed: PackedAdapter;
+}
+
+/** What the bank holds now. */
+export interface BankStatus {
+  readonly slots: number;
+  readonly bytes: number;
+  /** Names in slots, the one unused for longest first. */
+  readonly resident: readonly string[];
+  readonly evictions: number;
+}
+
+interface Table {
+  readonly table: BankTable;
+  /** Bottleneck width, or rows, that a slot has room for. */
+  readonly room: number;
 }
 
 const SLOT_WORDS = 4;
+const DEFAULT_COUNT = 8;
+const DEFAULT_WIDTH = 64;
+/** Room of a bottleneck comes in steps of eight units: every kernel variant can take it then. */
+const STEP = 8;
+/** Ends the name of a buffer that is to take another's place. */
+const NEW = " (new)";
 
-/** The resident adapters of the layer site. */
+/** The resident adapters of one model. */
 export class AdapterBank {
-  readonly size: BankSize;
   readonly #parameters: Parameters;
-  readonly #layers: number;
-  readonly #width: number;
-  readonly #names: (string | null)[];
+  readonly #size: BankSize;
+  readonly #onEvict: (name: string) => void;
+  readonly #tables = new Map<string, Table>();
+  /** Slot of every resident, the one unused for longest first. */
+  readonly #slots = new Map<Resident, number>();
+  /** Slots are laid out once per width of the table, so that a swap only writes. */
+  readonly #laidOut = new WeakMap<BottleneckEntry, { readonly room: number; readonly data: Float32Array }>();
+  #count: number;
+  #evictions = 0;
+  #generation = 0;
 
-  constructor(parameters: Parameters, host: { readonly layers: number; readonly width: number }, size: BankSize) {
-    this.size = size;
+  constructor(parameters: Parameters, size: BankSize, onEvict: (name: string) => void = () => undefined) {
     this.#parameters = parameters;
-    this.#layers = host.layers;
-    this.#width = host.width;
-    this.#names = Array.from({ length: size.count }, () => null);
-    const shape = [size.count, adapterStride(host.width, size.width)];
-    const made: string[] = [];
-    const allocate = (name: string, type: TensorType): void => {
-      parameters.set(name, type);
-      made.push(name);
-    };
+    this.#size = size;
+    this.#onEvict = onEvict;
+    this.#count = size.count ?? DEFAULT_COUNT;
+  }
+
+  /** Changes whenever buffers were made anew: plans that bound the old ones are void then. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get status(): BankStatus {
+    const resident = [...this.#slots.keys()].map(({ name }) => name);
+    return { slots: this.#count, bytes: this.#count * this.#slotBytes(), resident, evictions: this.#evictions };
+  }
+
+  /** @returns true when the adapter unused for longest makes room for another. */
+  get evicts(): boolean {
+    return this.#size.evict ?? this.#size.bytes !== undefined;
+  }
+
+  /**
+   * Makes tables for everything that an adapter needs, or widens them.
+   * @throws EngineError NO_CAPACITY when it does not fit what was given at load
+   */
+  prepare({ name, packed }: Resident): void {
+    const wanted = new Map<string, Table>();
+    for (const entry of packed.entries) {
+      const room = this.#roomFor(name, entry);
+      const known = this.#tables.get(entry.table.name);
+      if (known === undefined || known.room < room) wanted.set(entry.table.name, { table: entry.table, room });
+    }
+    if (wanted.size === 0) return;
+    const before = new Map(this.#tables);
+    for (const [key, table] of wanted) this.#tables.set(key, table);
     try {
-      for (let layer = 0; layer < host.layers; layer += 1) {
-        allocate(bankName(layer), { shape, element: "f32" });
-        allocate(slotsName(layer), { shape: [size.count, SLOT_WORDS], element: "u32" });
-      }
+      const count = this.#countForBytes();
+      if (!this.evicts && count < this.#slots.size) throw this.#full(count);
+      this.#rebuild(count, count === this.#count ? new Set(wanted.keys()) : null);
     } catch (error) {
-      for (const name of made) parameters.delete(name);
+      this.#tables.clear();
+      for (const [key, table] of before) this.#tables.set(key, table);
       throw error;
     }
   }
 
-  /** Bytes on the GPU. */
-  get bytes(): number {
-    return this.#layers * this.size.count * (adapterStride(this.#width, this.size.width) + SLOT_WORDS) * 4;
+  /**
+   * Takes a new adapter in: its tables, and its slot where none is evicted, so that one too many is refused here and not in a run.
+   * Whatever fails, nothing has changed.
+   * @throws EngineError NO_CAPACITY
+   */
+  admit(resident: Resident): void {
+    if (!this.evicts && this.#isFixed && this.#slots.size >= this.#count) throw this.#full();
+    this.prepare(resident);
+    if (!this.evicts) this.acquire([resident]);
   }
 
-  /** @returns a free slot for a bottleneck of this width; throws NO_CAPACITY where there is none. */
-  claim(name: string, bottleneck: number): number {
-    if (bottleneck > this.size.width) {
-      const message = `adapter ${name} has a bottleneck of ${bottleneck}, the slots of this model hold ${this.size.width}`;
-      throw new EngineError("NO_CAPACITY", message, {
-        where: name,
-        fix: `load the model with slots: { width: ${bottleneck} }`,
-      });
+  /**
+   * Puts adapters into slots, all at once, and writes those that are not there yet.
+   * @throws EngineError NO_CAPACITY when there are not as many slots
+   */
+  acquire(residents: Iterable<Resident>): void {
+    const wanted = new Set(residents);
+    if (wanted.size > this.#count) this.#grow(wanted);
+    for (const resident of wanted) {
+      const slot = this.#slots.get(resident);
+      if (slot === undefined) continue;
+      // The most recently used stand last.
+      this.#slots.delete(resident);
+      this.#slots.set(resident, slot);
     }
-    const slot = this.#names.indexOf(null);
-    if (slot < 0) {
-      const message = `all ${this.size.count} adapter slots are taken: ${this.#names.join(", ")}`;
-      throw new EngineError("NO_CAPACITY", message, {
-        where: name,
-        fix: "remove an adapter, or load the model with more slots",
-      });
+    for (const resident of wanted) {
+      if (this.#slots.has(resident)) continue;
+      const slot = this.#freeSlot(wanted);
+      this.#slots.set(resident, slot);
+      this.#write(resident, slot);
     }
-    this.#names[slot] = name;
-    return slot;
   }
 
-  /** Writes an adapter into its slot; a layer without weights gets "no adapter". */
-  write(slot: number, config: BottleneckConfig, layers: readonly (BottleneckWeights | null)[]): void {
-    layers.forEach((weights, layer) => {
-      const info = new Uint32Array(SLOT_WORDS);
-      if (weights !== null) {
-        const bottleneck = weights.downBias.length;
-        info[0] = bottleneck;
-        info[1] = activationCodes[config.non_linearity];
-        new Float32Array(info.buffer)[2] = config.scaling;
-        this.#parameters.write(
-          bankName(layer),
-          this.#pack(weights, bottleneck),
-          slot * adapterStride(this.#width, this.size.width),
-        );
-      }
-      this.#parameters.write(slotsName(layer), info, slot * SLOT_WORDS);
-    });
+  /** @returns the slot of an adapter that {@link acquire} has put into one. */
+  slotOf(resident: Resident): number {
+    const slot = this.#slots.get(resident);
+    if (slot !== undefined) return slot;
+    throw new Error(`adapter ${resident.name} is in no slot`);
   }
 
   /** Frees a slot. Its contents stay until the next adapter; nobody reads them. */
-  release(slot: number): void {
-    this.#names[slot] = null;
+  release(resident: Resident): void {
+    this.#slots.delete(resident);
   }
 
-  #pack({ down, up, downBias, upBias }: BottleneckWeights, bottleneck: number): Float32Array {
-    const width = this.#width;
-    const most = this.size.width;
-    const packed = new Float32Array(adapterStride(width, most));
-    packed.set(down, 0);
-    for (let row = 0; row < width; row += 1) {
-      packed.set(up.subarray(row * bottleneck, (row + 1) * bottleneck), most * width + row * most);
+  /** @returns the room of a table: the widest bottleneck, or the rows of a slot. */
+  room(table: string): number {
+    return this.#find(table).room;
+  }
+
+  /** The buffers of a table as graph values: weights, and for bottlenecks what stands beside them. */
+  values(b: GraphBuilder, name: string): { readonly bank: Value; readonly slots?: Value } {
+    const { table, room } = this.#find(name);
+    const bank = b.parameter(parameterName(name), this.#shape(table, room));
+    if (table.kind !== "bottleneck") return { bank };
+    return { bank, slots: b.parameter(slotsName(name), [this.#count, SLOT_WORDS], "u32") };
+  }
+
+  /** A row of equal values, such as the γ of a norm without an affine part of its own. */
+  constant(b: GraphBuilder, value: number, width: number): Value {
+    const name = `constant.${value}.${width}`;
+    if (!this.#parameters.has(name))
+      this.#parameters.set(name, { shape: [width], element: "f32" }, new Float32Array(width).fill(value));
+    return b.parameter(name, [width]);
+  }
+
+  #find(name: string): Table {
+    const table = this.#tables.get(name);
+    if (table !== undefined) return table;
+    throw new Error(`the bank has no table ${name}`);
+  }
+
+  #roomFor(name: string, entry: BankEntry): number {
+    if (entry.table.kind === "vector") return 1;
+    if (!isBottleneck(entry)) return entry.data.length / (entry.table as { width: number }).width;
+    const low = !/(^|\.)(attention|ffn|layer)$/.test(entry.table.name);
+    const limit = low ? undefined : this.#size.width;
+    if (limit !== undefined && entry.width > limit) {
+      const message = `adapter ${name} has a bottleneck of ${entry.width}, the slots of this model hold ${limit}`;
+      const fix = `load the model with slots: { width: ${entry.width} }`;
+      throw new EngineError("NO_CAPACITY", message, { where: name, fix });
     }
-    packed.set(downBias, 2 * most * width);
-    packed.set(upBias, 2 * most * width + most);
-    return packed;
+    const known = this.#tables.get(entry.table.name)?.room ?? (low ? 0 : (limit ?? DEFAULT_WIDTH));
+    return Math.max(known, limit ?? Math.ceil(entry.width / STEP) * STEP);
   }
 
-  /** residual + A(x) with the slot that `segmentSlots` names for every sequence. */
-  build(b: GraphBuilder, layer: number, x: Value, residual: Value, segments: Value, segmentSlots: Value): Value {
-    const { count, width } = this.size;
-    const inputs = {
-      x,
-      residual,
-      bank: b.parameter(bankName(layer), [count, adapterStride(this.#width, width)]),
-      slots: b.parameter(slotsName(layer), [count, SLOT_WORDS], "u32"),
-      segments,
-      segment_slots: segmentSlots,
-    };
-    return b.op(adapter, inputs, { width: x.type.shape[1] as number, maxWidth: width }).y as Value;
+  #shape(table: BankTable, room: number, count = this.#count): [number, number] {
+    if (table.kind === "bottleneck") return [count, adapterStride(table.inputs, room, table.outputs)];
+    return table.kind === "vector" ? [count, table.elements] : [count * room, table.width];
+  }
+
+  #slotBytes(): number {
+    let words = 0;
+    for (const { table, room } of this.#tables.values()) {
+      const [rows, columns] = this.#shape(table, room, 1);
+      words += rows * columns + (table.kind === "bottleneck" ? SLOT_WORDS : 0);
+    }
+    return 4 * words;
+  }
+
+  #countForBytes(): number {
+    const { bytes, count } = this.#size;
+    if (bytes === undefined) return this.#count;
+    const fitting = Math.floor(bytes / this.#slotBytes());
+    if (fitting >= 1) return Math.min(fitting, count ?? 1024);
+    const message = `one adapter slot takes ${this.#slotBytes()} bytes, the budget is ${bytes}`;
+    throw new EngineError("NO_CAPACITY", message, { where: "slots.bytes", fix: "load the model with a larger budget" });
+  }
+
+  /** Makes room for a run that names more adapters than there are slots. */
+  #grow(wanted: ReadonlySet<Resident>): void {
+    if (this.#isFixed) {
+      const message = `${wanted.size} adapters are wanted at once, there are ${this.#count} slots`;
+      const fix = "run fewer adapters at once, or load the model with more slots";
+      throw new EngineError("NO_CAPACITY", message, { where: "slots.count", fix });
+    }
+    this.#rebuild(2 ** Math.ceil(Math.log2(wanted.size)), null);
+  }
+
+  #freeSlot(wanted: ReadonlySet<Resident>): number {
+    const taken = new Set(this.#slots.values());
+    for (let slot = 0; slot < this.#count; slot += 1) if (!taken.has(slot)) return slot;
+    if (this.evicts) {
+      for (const [resident, slot] of this.#slots) {
+        if (wanted.has(resident)) continue;
+        this.#evict(resident);
+        return slot;
+      }
+    }
+    if (this.#isFixed) throw this.#full();
+    this.#rebuild(2 * this.#count, null);
+    return this.#freeSlot(wanted);
+  }
+
+  /** The number of slots was given at load, itself or as bytes. */
+  get #isFixed(): boolean {
+    return this.#size.count !== undefined || this.#size.bytes !== undefined;
+  }
+
+  #full(count = this.#count): EngineError {
+    const names = [...this.#slots.keys()].map(({ name }) => name).join(", ");
+    return new EngineError("NO_CAPACITY", `all ${count} adapter slots are taken: ${names}`, {
+      where: this.#size.bytes === undefined ? "slots.count" : "slots.bytes",
+      fix: "remove an adapter, or load the model with more slots",
+    });
+  }
+
+  #evict(resident: Resident): void {
+    this.#slots.delete(resident);
+    this.#evictions += 1;
+    this.#onEvict(resident.name);
+  }
+
+  /** Makes the buffers of some tables anew, or of all when their number of slots changes, and writes the residents again. */
+  #rebuild(count: number, only: ReadonlySet<string> | null): void {
+    const made: string[] = [];
+    const stage = (name: string): string => `${name}${NEW}`;
+    try {
+      for (const [name, { table, room }] of this.#tables) {
+        if (only !== null && !only.has(name)) continue;
+        this.#allocate(stage(parameterName(name)), this.#shape(table, room, count), "f32", made);
+        if (table.kind === "bottleneck") this.#allocate(stage(slotsName(name)), [count, SLOT_WORDS], "u32", made);
+      }
+    } catch (error) {
+      for (const name of made) this.#parameters.delete(name);
+      throw error;
+    }
+    for (const name of made) {
+      const final = name.slice(0, -NEW.length);
+      if (this.#parameters.has(final)) this.#generation += 1;
+      this.#parameters.rename(name, final);
+    }
+    this.#count = count;
+    this.#shrink();
+    for (const [resident, slot] of this.#slots) this.#write(resident, slot, only);
+  }
+
+  /** Where a larger slot leaves fewer of them, the adapters unused for longest go and the others move together. */
+  #shrink(): void {
+    while (this.#slots.size > this.#count) this.#evict(this.#slots.keys().next().value as Resident);
+    const taken = new Set(this.#slots.values());
+    const free = Array.from({ length: this.#count }, (_, slot) => slot).filter((slot) => !taken.has(slot));
+    for (const [resident, slot] of this.#slots)
+      if (slot >= this.#count) this.#slots.set(resident, free.shift() as number);
+  }
+
+  #layOut(entry: BottleneckEntry, room: number): Float32Array {
+    const known = this.#laidOut.get(entry);
+    if (known?.room === room) return known.data;
+    const data = slotData(entry, room);
+    this.#laidOut.set(entry, { room, data });
+    return data;
+  }
+
+  #allocate(name: string, shape: readonly number[], element: "f32" | "u32", made: string[]): void {
+    this.#parameters.set(name, { shape, element });
+    made.push(name);
+  }
+
+  #write({ packed }: Resident, slot: number, only: ReadonlySet<string> | null = null): void {
+    for (const entry of packed.entries) {
+      const { name } = entry.table;
+      if (only !== null && !only.has(name)) continue;
+      const { table, room } = this.#find(name);
+      const [rows, columns] = this.#shape(table, room, 1);
+      const stride = rows * columns;
+      if (!isBottleneck(entry)) {
+        this.#parameters.write(parameterName(name), entry.data, slot * stride);
+        continue;
+      }
+      this.#parameters.write(parameterName(name), this.#layOut(entry, room), slot * stride);
+      this.#parameters.write(slotsName(name), slotInfo(entry), slot * SLOT_WORDS);
+    }
   }
 }
 
-function bankName(layer: number): string {
-  return `adapters.layers.${layer}`;
+function parameterName(table: string): string {
+  return `adapters.${table}`;
 }
 
-function slotsName(layer: number): string {
-  return `adapters.layers.${layer}.slots`;
+function slotsName(table: string): string {
+  return `adapters.${table}.slots`;
 }
 
-/** The slot of every sequence, as a run-time input. */
-export function slotsInput(b: GraphBuilder, name: string, sequences: Dim): Value {
-  return b.input(name, [sequences], "u32");
+function slotInfo({ width, activation, scale }: BottleneckEntry): Uint32Array {
+  const info = Uint32Array.of(width, activation, 0, 0);
+  new Float32Array(info.buffer)[2] = scale;
+  return info;
+}
+
+/** down [B, D], up [E, B], down_bias [B], up_bias [E] with B the room of the table. */
+function slotData(entry: BottleneckEntry, room: number): Float32Array {
+  const { inputs, outputs } = entry.table;
+  const { width } = entry;
+  const data = new Float32Array(adapterStride(inputs, room, outputs));
+  data.set(entry.down, 0);
+  const up = room * inputs;
+  for (let row = 0; row < outputs; row += 1)
+    data.set(entry.up.subarray(row * width, (row + 1) * width), up + row * room);
+  data.set(entry.downBias, up + outputs * room);
+  data.set(entry.upBias, up + outputs * room + room);
+  return data;
 }

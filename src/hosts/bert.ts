@@ -4,7 +4,7 @@ import { EngineError } from "../errors.ts";
 import { activationField, hasArchitecture, headWidthOf, only, positive, positiveNumber, prefixOf } from "./config.ts";
 import type { Host, HostShape, HostSource, IgnoredTensors, WeightSpec } from "./host.ts";
 import { embedIds } from "./embed-ids.ts";
-import { maskedLanguageHead, pooledClassifier, tokenClassifier } from "./heads.ts";
+import { maskedLanguageHead, poolFirst, pooledClassifier, tokenClassifier } from "./heads.ts";
 import { postNormLayer, transformerMap } from "./transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights, plainWeight } from "./weights.ts";
 
@@ -81,8 +81,10 @@ export function bert(source: HostSource, half: boolean): Host {
   const activation = activationField(config, "hidden_act", "gelu");
   const prefix = prefixOf(tensors, "bert");
   const head = chooseHead(source, shape, prefix, eps);
+  const pooler = tensors.has(`${prefix}pooler.dense.weight`) && head?.weights.some(isPooler) !== true;
   const specs = [
     ...embeddingWeights(prefix, shape, shape.width),
+    ...(pooler ? poolerWeights(prefix, shape) : []),
     ...Array.from({ length: shape.layers }, (_, index) => layerWeights(prefix, index, shape)).flat(),
     ...(head?.weights ?? []),
   ];
@@ -102,7 +104,18 @@ export function bert(source: HostSource, half: boolean): Host {
     map: (index, map) => transformerMap(shape, prefixOfLayer(index), map),
     finish: (_, x) => x,
     head: head === null ? null : head.bind(weights),
+    ...(weights.has("head.pooler.weight") ? { pooler: poolFirst(weights) } : {}),
   };
+}
+
+function isPooler({ name }: WeightSpec): boolean {
+  return name === "head.pooler.weight";
+}
+
+/** The pooler of a checkpoint without a classifier of its own: added heads may ask for it. */
+function poolerWeights(prefix: string, { width }: HostShape): WeightSpec[] {
+  const parts = [{ tensor: `${prefix}pooler.dense`, out: width }];
+  return linearWeights({ name: "head.pooler", parts, inputs: width, bias: true });
 }
 
 function chooseHead(

@@ -9,8 +9,8 @@ import { matmul } from "../ops/matmul.ts";
 import { pool } from "../ops/pool.ts";
 import { positive } from "./config.ts";
 import type { Config } from "./config.ts";
-import type { HostHead, HostShape, WeightSpec } from "./host.ts";
-import { SEQUENCES } from "./symbols.ts";
+import type { Host, HostHead, HostShape, WeightSpec } from "./host.ts";
+import { symbolOf } from "./symbols.ts";
 import { linearWeights, normWeights, plainWeight } from "./weights.ts";
 import type { WeightLookup } from "./weights.ts";
 
@@ -71,6 +71,14 @@ function labelCount(config: Config): number {
   return positive(config, "num_labels", named ?? 2);
 }
 
+/** tanh(pooler(h of the first token)): [sequences, d]. */
+export function poolFirst(lookup: WeightLookup): NonNullable<Host["pooler"]> {
+  return (b, { hidden, segments }, sequences) => {
+    const first = b.op(pool, { x: hidden, segments }, { mode: "first", count: symbolOf(sequences) }).y as Value;
+    return apply(b, lookup.linear(b, first, "head.pooler"), "tanh");
+  };
+}
+
 /** logits = W·tanh(pooler(h of the first token)) + c: [sequences, labels]. */
 export function pooledClassifier(config: Config, shape: HostShape, pooler: string, classifier: string): HeadPlan {
   const labels = labelCount(config);
@@ -87,10 +95,7 @@ export function pooledClassifier(config: Config, shape: HostShape, pooler: strin
   const bind = (lookup: WeightLookup): HostHead => ({
     rows: "sequence",
     labels,
-    build: (b, { hidden, segments }) => {
-      const first = b.op(pool, { x: hidden, segments }, { mode: "first", count: SEQUENCES.symbol }).y as Value;
-      return lookup.linear(b, apply(b, lookup.linear(b, first, "head.pooler"), "tanh"), "head.classifier");
-    },
+    build: (b, stream, sequences) => lookup.linear(b, poolFirst(lookup)(b, stream, sequences), "head.classifier"),
   });
   return { weights, bind };
 }
@@ -102,8 +107,8 @@ export function firstTokenClassifier(shape: HostShape, labels: number, classifie
   const bind = (lookup: WeightLookup): HostHead => ({
     rows: "sequence",
     labels,
-    build: (b, { hidden, segments }) => {
-      const first = b.op(pool, { x: hidden, segments }, { mode: "first", count: SEQUENCES.symbol }).y as Value;
+    build: (b, { hidden, segments }, sequences) => {
+      const first = b.op(pool, { x: hidden, segments }, { mode: "first", count: symbolOf(sequences) }).y as Value;
       return lookup.linear(b, first, "head.classifier");
     },
   });

@@ -5,6 +5,7 @@
 
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
+import type { Dim } from "../ops/op.ts";
 import type { EmbeddingSite, LayerSites, LinearMap, MapWeights, Selection } from "../sites/site.ts";
 
 /** Numbers that describe a host. */
@@ -50,6 +51,8 @@ export interface WeightSpec {
   readonly parts: readonly WeightPart[];
   /** Matrices and tables may be stored in half precision; vectors never are. */
   readonly kind: "matrix" | "table" | "vector";
+  /** Part of a layer norm: a task may bring its own. */
+  readonly norm?: true;
 }
 
 /** Tensors of a checkpoint that are rightly left alone. */
@@ -89,7 +92,8 @@ export interface HostHead {
   /** "token": one row of logits per token, run only when named; "sequence": one per sequence. */
   readonly rows: "token" | "sequence";
   readonly labels: number;
-  readonly build: (b: GraphBuilder, stream: Stream) => Value;
+  /** `sequences` is the run-time number of sequences. */
+  readonly build: (b: GraphBuilder, stream: Stream, sequences: Dim) => Value;
 }
 
 /** The lengths of a batch, as a host needs them to fill its own run-time inputs. */
@@ -120,7 +124,7 @@ export interface Host {
   readonly finish: (b: GraphBuilder, x: Value) => Value;
   readonly head: HostHead | null;
   /** The pooled first token of every sequence [sequences, d], where the checkpoint brings a pooler. */
-  readonly pooler?: (b: GraphBuilder, stream: Stream) => Value;
+  readonly pooler?: (b: GraphBuilder, stream: Stream, sequences: Dim) => Value;
   /** Integer tensors of the checkpoint that stay on the host: tables that {@link feed} reads. */
   readonly tables?: readonly WeightPart[];
   /** Fills run-time inputs of the host's own; absent where ids and segments are all it reads. */

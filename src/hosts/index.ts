@@ -3,12 +3,21 @@
 import { EngineError } from "../errors.ts";
 import { albert } from "./albert.ts";
 import { bert } from "./bert.ts";
+import { distilbert } from "./distilbert.ts";
 import { gpt2 } from "./gpt2.ts";
 import type { Host, HostSource } from "./host.ts";
 import { kwt } from "./kwt.ts";
+import { roberta } from "./roberta.ts";
 
 /** Builders by `model_type`. */
-const builders: Readonly<Record<string, (source: HostSource, half: boolean) => Host>> = { albert, bert, gpt2, kwt };
+const builders: Readonly<Record<string, (source: HostSource, half: boolean) => Host>> = {
+  albert,
+  bert,
+  distilbert,
+  gpt2,
+  kwt,
+  roberta,
+};
 
 /** Names of the known architectures. */
 export const hostFamilies: readonly string[] = Object.keys(builders);

@@ -1,9 +1,10 @@
 /** @file Names of the run-time lengths and inputs that hosts, routing and the model agree on. */
 
+import { EngineError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
 import { runtimeDim } from "../ops/op.ts";
-import type { RuntimeDim } from "../ops/op.ts";
+import type { Dim, RuntimeDim } from "../ops/op.ts";
 
 /** Rows of the packed batch. */
 export const ROWS: RuntimeDim = runtimeDim("rows");
@@ -15,6 +16,12 @@ export const OFFSETS: RuntimeDim = runtimeDim("offsets");
 /** The segment table of all rows: u32 [sequences + 1]. */
 export function segmentsInput(b: GraphBuilder): Value {
   return b.input("segments", [OFFSETS], "u32");
+}
+
+/** The symbol of a run-time axis. */
+export function symbolOf(dim: Dim): string {
+  if (typeof dim === "object") return dim.symbol;
+  throw new EngineError("SHAPE", `an axis of ${dim} is fixed, expected a run-time length`);
 }
 
 const PROBABILITIES = "probabilities ";

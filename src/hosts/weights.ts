@@ -41,6 +41,7 @@ export function normWeights(name: string, tensor: string, width: number): Weight
     name: `${name}.${part}`,
     shape: [width],
     kind: "vector",
+    norm: true,
     parts: [{ tensor: `${tensor}.${part}`, shape: [width] }],
   }));
 }

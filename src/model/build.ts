@@ -1,93 +1,137 @@
 /** @file One host, its adapters and its routing put together as a graph. The only place where the three meet. */
 
-import { slotsInput } from "../adapters/bank.ts";
 import type { AdapterBank } from "../adapters/bank.ts";
+import { SiteContext } from "../adapters/evaluate/context.ts";
+import { stagePrefix } from "../adapters/evaluate/context.ts";
+import { evaluateEmbedded, evaluateInvertible, promptWords, repeat } from "../adapters/evaluate/embedding.ts";
+import { evaluateLayerSite } from "../adapters/evaluate/residual.ts";
+import { layerSites } from "../adapters/evaluate/sites.ts";
+import type { Feed } from "../adapters/feeds.ts";
+import type { Fusions } from "../adapters/fusions.ts";
+import { copyPoint } from "../adapters/program-leaves.ts";
+import type { CopyPoint } from "../adapters/program-leaves.ts";
+import type { Program } from "../adapters/program.ts";
 import { EngineError } from "../errors.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { optimize } from "../graph/passes/optimize.ts";
 import type { Graph, Value } from "../graph/value.ts";
 import type { Host, Stream } from "../hosts/host.ts";
-import { SEQUENCES } from "../hosts/symbols.ts";
 import { reductions } from "../routing/coda.ts";
 import type { CodaPolicy } from "../routing/coda.ts";
 import { combine, route } from "../routing/route.ts";
+import { buildAddedHead } from "./added-heads.ts";
+import type { HeadUse } from "./added-heads.ts";
+import type { BuiltGraph } from "./lengths.ts";
 
 /** What a plan computes: everything that changes the graph, and nothing else. */
 export interface Signature {
   readonly source: "ids" | "audio" | "features";
-  /** Is an adapter active on dense layers, and on the light path of routed ones? */
-  readonly adapters: { readonly dense: boolean; readonly light: boolean };
+  /** Shape of the active composition, and of the one on light paths where that is another. */
+  readonly composition: string;
+  readonly light: string | null;
+  readonly compat: boolean;
   readonly routing: CodaPolicy | null;
   readonly outputs: readonly string[];
+  readonly heads: readonly HeadUse[];
   readonly captures: readonly string[];
 }
 
-/** Name of the run-time input with the slot of every sequence, on dense layers and on light paths. */
-export const SLOT_INPUTS = { dense: "slots.dense", light: "slots.light" } as const;
+/** What a graph is built from besides its signature. */
+export interface BuildParts {
+  readonly host: Host;
+  readonly bank: AdapterBank;
+  readonly fusions: Fusions;
+  readonly programs: { readonly dense: Program; readonly light: Program };
+}
 
 /** Prefix of captured values among the outputs of a graph. */
 export const CAPTURE = "capture ";
 
-function buildLayer(
-  b: GraphBuilder,
-  host: Host,
-  bank: AdapterBank | null,
-  signature: Signature,
-  stream: Stream,
-  index: number,
-): { x: Value; outputs: [string, Value][] } {
-  const { hidden: x, segments } = stream;
-  b.name("input", x);
-  const layer = host.layer(b, index, stream, {});
-  const { routing, adapters } = signature;
-  const reduction = routing === null ? null : (reductions(routing, host.shape.layers)[index] as number | null);
-  const adapted = (kind: "dense" | "light", residual: Value): Value =>
-    bank === null || !adapters[kind]
-      ? residual
-      : bank.build(b, index, layer.siteInput, residual, segments, slotsInput(b, SLOT_INPUTS[kind], SEQUENCES));
-  if (routing === null || reduction === null) {
-    const { output } = layer.heavy({ selection: null });
-    return { x: b.name("output", adapted("dense", output)), outputs: [] };
-  }
-  const chosen = route(b, layer.siteInput, segments, routing, { layer: index, reduction });
-  const keys = routing.attention === "k-to-k" ? "selected" : "all";
-  const { delta } = layer.heavy({ selection: chosen, keys });
-  const y = combine(b, adapted("light", x), delta(), chosen);
-  const at = `routing.${index}`;
-  const outputs: [string, Value][] = [
-    [`${at}.selected`, chosen.rows],
-    [`${at}.weights`, chosen.weights],
-    [`${at}.scores`, chosen.scores],
-  ];
-  return { x: b.name("output", y), outputs };
+/** A graph under construction. */
+interface Draft extends BuildParts {
+  readonly b: GraphBuilder;
+  readonly signature: Signature;
+  readonly context: SiteContext;
+  readonly light: SiteContext;
+  readonly copies: CopyPoint | null;
+  readonly results: Map<string, Value>;
 }
 
-/** Builds the graph of a signature, before any pass. */
-export function buildModel(host: Host, bank: AdapterBank | null, signature: Signature): Graph {
-  const b = new GraphBuilder();
-  const results = new Map<string, Value>();
-  const embedded = b.scope("", () => host.embed(b, signature.source));
-  const { segments } = embedded;
-  let x = b.name("embeddings", embedded.hidden);
-  for (let index = 0; index < host.shape.layers; index += 1) {
-    const layer = b.scope(`layers.${index}`, () =>
-      buildLayer(b, host, bank, signature, { hidden: x, segments }, index),
-    );
-    x = layer.x;
-    if (signature.outputs.includes("routing")) for (const [name, value] of layer.outputs) results.set(name, value);
+function reductionAt({ signature, host }: Draft, layer: number): number | null {
+  const { routing } = signature;
+  return routing === null ? null : (reductions(routing, host.shape.layers)[layer] as number | null);
+}
+
+function buildLayer(draft: Draft, stream: Stream, index: number): Value {
+  const { b, host, signature, context, light, copies, results } = draft;
+  const { hidden: x } = stream;
+  b.name("input", x);
+  const layer = host.layer(b, index, stream, layerSites(context, index, copies));
+  const reduction = reductionAt(draft, index);
+  const { routing } = signature;
+  if (routing === null || reduction === null) {
+    const { output } = layer.heavy({ selection: null });
+    return b.name("output", evaluateLayerSite(context, index, layer.siteInput, output));
   }
-  const hidden = b.name(
-    "hidden",
-    b.scope("final", () => host.finish(b, x)),
-  );
-  if (signature.outputs.includes("hidden")) results.set("hidden", hidden);
+  const at = { layer: index, reduction, prefix: stagePrefix(context.stage) };
+  const chosen = route(b, layer.siteInput, stream.segments, routing, at);
+  const keys = routing.attention === "k-to-k" ? "selected" : "all";
+  const { delta } = layer.heavy({ selection: chosen, keys });
+  light.follow(context);
+  const y = combine(b, evaluateLayerSite(light, index, layer.siteInput, x), delta(), chosen);
+  if (signature.outputs.includes("routing")) {
+    results.set(`routing.${index}.selected`, chosen.rows);
+    results.set(`routing.${index}.weights`, chosen.weights);
+    results.set(`routing.${index}.scores`, chosen.scores);
+  }
+  return b.name("output", y);
+}
+
+/** Repeats the rows of a parallel composition where copies first differ. */
+function copyAt(draft: Draft, stream: Stream, due: boolean): Stream {
+  if (!due) return stream;
+  const [hidden] = repeat(draft.context, [stream.hidden]) as [Value];
+  return { hidden, segments: draft.context.segments };
+}
+
+function embed(draft: Draft): Stream {
+  const { b, host, signature, context, copies } = draft;
+  const early = copies?.at === "embedding";
+  const words = promptWords(context);
+  if (words !== undefined && early)
+    throw new EngineError("UNSUPPORTED", "parallel(...) of prompts among word vectors", { where: "setActive" });
+  const embedded = b.scope("", () => host.embed(b, signature.source, words));
+  const started = copyAt(draft, embedded, early);
+  const hidden = b.name("embeddings", evaluateEmbedded(context, started.hidden));
+  return { hidden, segments: context.segments };
+}
+
+function buildHeads(draft: Draft, stream: Stream): void {
+  const { b, host, signature, context, results } = draft;
   if (host.head !== null && signature.outputs.includes("heads.default")) {
     const { head } = host;
+    // A language model reads what the invertible adapter gives back (MATHS §2.8).
+    const back = head.rows === "token" && head.labels === vocabularyOf(host);
+    const hidden = back ? evaluateInvertible(context, stream.hidden, "back") : stream.hidden;
+    const count = context.names.sequences;
     results.set(
       "heads.default",
-      b.scope("head", () => head.build(b, { hidden, segments })),
+      b.scope("head", () => head.build(b, { hidden, segments: stream.segments }, count)),
     );
   }
+  signature.heads.forEach((use, index) => {
+    const logits = b.scope(`heads.${index}`, () =>
+      buildAddedHead(b, host, use, index, stream, context.names.sequences),
+    );
+    results.set(`heads #${index}`, logits);
+  });
+}
+
+function vocabularyOf(host: Host): number {
+  return host.shape.input.kind === "ids" ? host.shape.input.vocabulary : -1;
+}
+
+function capture({ b, signature, results }: Draft): void {
   for (const name of signature.captures) {
     const value = b.names.get(name);
     if (value === undefined) {
@@ -96,10 +140,46 @@ export function buildModel(host: Host, bank: AdapterBank | null, signature: Sign
     }
     results.set(`${CAPTURE}${name}`, value);
   }
-  return b.finish(results);
 }
 
-/** The graph that is planned and run. */
-export function buildOptimized(host: Host, bank: AdapterBank | null, signature: Signature): Graph {
-  return optimize(buildModel(host, bank, signature));
+/** Builds the graph of a signature, optimised unless other passes are given, with the run-time inputs of its compositions. */
+export function buildModel(
+  parts: BuildParts,
+  signature: Signature,
+  passes: (graph: Graph) => Graph = optimize,
+): BuiltGraph {
+  const { host, bank, fusions, programs } = parts;
+  const b = new GraphBuilder();
+  const options = { compat: signature.compat, fusions };
+  const feeds = { dense: new Map<string, Feed>(), light: new Map<string, Feed>() };
+  const context = new SiteContext(b, bank, programs.dense, { ...options, feeds: feeds.dense });
+  const own = signature.light === null;
+  const light = own
+    ? context
+    : new SiteContext(b, bank, programs.light, { ...options, feeds: feeds.light, label: "light." });
+  const routed = (layer: number): boolean =>
+    signature.routing !== null && reductions(signature.routing, host.shape.layers)[layer] !== null;
+  const copies = copyPoint(programs.dense, host.shape.layers, routed);
+  const draft: Draft = { ...parts, b, signature, context, light, copies, results: new Map() };
+  let stream = embed(draft);
+  for (let index = 0; index < host.shape.layers; index += 1) {
+    const hidden = b.scope(`layers.${index}`, () => {
+      stream = copyAt(draft, stream, copies?.at === "input" && copies.layer === index);
+      return buildLayer(draft, stream, index);
+    });
+    stream = { hidden, segments: context.segments };
+  }
+  stream = copyAt(draft, stream, copies?.at === "end");
+  const finished = b.scope("final", () => host.finish(b, stream.hidden));
+  const hidden = b.name("hidden", finished);
+  if (signature.outputs.includes("hidden")) draft.results.set("hidden", hidden);
+  buildHeads(draft, { hidden, segments: stream.segments });
+  capture(draft);
+  const graph = passes(b.finish(draft.results));
+  const read = new Map<string, { feed: Feed; light: boolean }>();
+  for (const { kind, label } of graph.nodes) {
+    const feed = feeds.dense.get(label) ?? feeds.light.get(label);
+    if (kind === "input" && feed !== undefined) read.set(label, { feed, light: !feeds.dense.has(label) });
+  }
+  return { graph, feeds: read };
 }

@@ -1,16 +1,44 @@
 /** @file Everything that follows from the lengths of a batch: run-time sizes, segment tables, capacities of plans. */
 
+import { copiesOf, fillFeed, viewsOf } from "../adapters/feeds.ts";
+import type { Feed, FeedSource, Stage, StageStep } from "../adapters/feeds.ts";
+import { stagePrefix } from "../adapters/evaluate/context.ts";
+import { prefixTable } from "../adapters/pack-rows.ts";
+import type { AdapterBank } from "../adapters/bank.ts";
+import type { Program } from "../adapters/program.ts";
 import type { Graph } from "../graph/value.ts";
 import type { Sizes } from "../graph/schedule.ts";
 import type { HostFeed, HostShape } from "../hosts/host.ts";
 import { probabilityTables } from "../hosts/symbols.ts";
 import { selectedCount } from "../routing/coda.ts";
-import { reductionOf } from "../routing/route.ts";
+import { selectedSegments, selectionOf } from "../routing/route.ts";
 
 /** Run-time inputs and sizes of one batch. */
 export interface Lengths {
-  readonly inputs: Readonly<Record<string, Uint32Array>>;
+  readonly inputs: Readonly<Record<string, Uint32Array | Float32Array>>;
   readonly sizes: Sizes;
+  /** The segment table of a stage of rows, or of the rows selected among them. */
+  readonly table: (name: string) => Uint32Array;
+  readonly source: FeedSource;
+}
+
+/** A graph with the run-time inputs of its compositions. */
+export interface BuiltGraph {
+  readonly graph: Graph;
+  /** By name; `light` is the composition of the light path where it has its own. */
+  readonly feeds: ReadonlyMap<string, { readonly feed: Feed; readonly light: boolean }>;
+}
+
+/** What the feeds of a run are filled from. */
+export interface LengthParts {
+  readonly shape: HostShape;
+  readonly rows: readonly number[];
+  readonly hostFeed: HostFeed;
+  readonly bank: AdapterBank;
+  readonly programs: { readonly dense: Program; readonly light: Program };
+  readonly types: Uint32Array | null;
+  /** Run-time numbers besides lengths: which head runs. */
+  readonly slots: Sizes;
 }
 
 /** Offsets of sequences of these lengths: one entry more than there are sequences. */
@@ -43,31 +71,98 @@ function probabilityCountOf(queries: Uint32Array, keys: Uint32Array, heads: numb
   return count;
 }
 
-/** Sizes and segment tables that a graph needs for sequences of these lengths. */
-export function lengthsFor(graph: Graph, shape: HostShape, rows: readonly number[], feed: HostFeed): Lengths {
-  const table = offsets(rows);
-  const total = table[rows.length] as number;
+/** @returns the stage that a run-time name begins with. */
+export function stageOf(name: string): Stage {
+  const steps: StageStep[] = [];
+  for (let rest = name; ; rest = rest.slice(rest.indexOf(".") + 1)) {
+    if (rest.startsWith("prompted.")) steps.push("prompted");
+    else if (rest.startsWith("copies.")) steps.push("copies");
+    else return steps;
+  }
+}
+
+/** Sizes and run-time inputs that a graph needs for sequences of these lengths. */
+export function lengthsFor({ graph, feeds }: BuiltGraph, parts: LengthParts): Lengths {
+  const { rows, shape, hostFeed } = parts;
+  const inputs: Record<string, Uint32Array | Float32Array> = { ...hostFeed.inputs, segments: offsets(rows) };
+  const table = (name: string): Uint32Array => {
+    inputs[name] ??= tableNamed(name, source);
+    return inputs[name] as Uint32Array;
+  };
+  const source: FeedSource = {
+    program: parts.programs.dense,
+    bank: parts.bank,
+    rows,
+    types: parts.types,
+    prefixTable,
+    table,
+  };
+  const light = { ...source, program: parts.programs.light };
+  for (const [name, { feed, light: isLight }] of feeds) inputs[name] = fillFeed(feed, isLight ? light : source);
   const sizes: Record<string, number> = {
-    ...feed.sizes,
-    rows: total,
+    ...hostFeed.sizes,
+    ...parts.slots,
+    rows: 0,
     sequences: rows.length,
     offsets: rows.length + 1,
   };
-  const inputs: Record<string, Uint32Array> = { ...feed.inputs, segments: table };
-  for (const symbol of symbolsOf(graph)) {
-    const reduction = reductionOf(symbol);
-    if (reduction !== null) {
-      const selected = offsets(rows.map((length) => selectedCount(length, reduction)));
-      sizes[symbol] = selected[rows.length] as number;
-      inputs[`${symbol}.segments`] = selected;
-    }
+  for (const length of rows) sizes.rows = (sizes.rows as number) + length;
+  for (const node of graph.nodes) {
+    if (node.kind !== "input") continue;
+    if (selectionOf(node.label) !== null || node.label.endsWith("segments")) table(node.label);
   }
+  for (const symbol of symbolsOf(graph)) sizes[symbol] ??= sizeOf(symbol, source, inputs);
   for (const symbol of symbolsOf(graph)) {
-    const tables = probabilityTables(symbol)?.map((name) => inputs[name] as Uint32Array);
+    const tables = probabilityTables(symbol)?.map(table);
     if (tables !== undefined)
       sizes[symbol] = probabilityCountOf(...(tables as [Uint32Array, Uint32Array]), shape.heads);
   }
-  return { inputs, sizes };
+  sizeByInputs(graph, inputs, sizes);
+  return { inputs, sizes, table, source };
+}
+
+/** A segment table: of all rows of a stage, or of those that a router selects among them. */
+function tableNamed(name: string, source: FeedSource): Uint32Array {
+  const selected = selectionOf(name);
+  const lengths = viewsOf(source, stageOf(name)).map(({ rows }) => rows);
+  return offsets(selected === null ? lengths : lengths.map((length) => selectedCount(length, selected.reduction)));
+}
+
+/** The size of a stage's symbol; 0 for symbols that an input's length gives. */
+function sizeOf(symbol: string, source: FeedSource, inputs: Record<string, Uint32Array | Float32Array>): number {
+  const selected = selectionOf(symbol);
+  const stage = stageOf(symbol);
+  if (selected !== null) {
+    const name = selectedSegments(selected.reduction, selected.prefix);
+    const table = (inputs[name] ??= tableNamed(name, source));
+    return table.at(-1) as number;
+  }
+  const kind = symbol.slice(stagePrefix(stage).length);
+  const views = viewsOf(source, stage);
+  if (kind === "rows") return views.reduce((sum, { rows }) => sum + rows, 0);
+  if (kind === "sequences") return views.length;
+  return kind === "offsets" ? views.length + 1 : 0;
+}
+
+/** Lengths of tables that a composition fills: pieces of a cut, rows of prefixes. */
+function sizeByInputs(
+  graph: Graph,
+  inputs: Record<string, Uint32Array | Float32Array>,
+  sizes: Record<string, number>,
+): void {
+  for (const node of graph.nodes) {
+    const data = inputs[node.label];
+    if (node.kind !== "input" || data === undefined) continue;
+    const [dim] = (node.outputs.value as { type: { shape: readonly unknown[] } }).type.shape as [
+      { symbol: string; times: number },
+    ];
+    if (typeof dim === "object" && sizes[dim.symbol] === 0) sizes[dim.symbol] = data.length / dim.times;
+  }
+}
+
+/** @returns true for the rows of a stage, false for a table's own length. */
+export function isStage(symbol: string): boolean {
+  return symbol.slice(stagePrefix(stageOf(symbol)).length) === "rows";
 }
 
 /** The next power of two, from a floor on: plans are made for a few capacities, not for every length. */
@@ -79,18 +174,35 @@ function bucket(value: number, floor: number): number {
  * Capacities of a new plan that is to hold these sizes: rows and sequences in powers of two, and for everything that
  * follows from them the most that can happen at these capacities.
  */
-export function capacitiesFor(sizes: Sizes, maxRows: number | undefined): Sizes {
-  const sequences = bucket(sizes.sequences as number, 8);
-  const rows = Math.max(bucket(sizes.rows as number, 16), maxRows ?? 0);
+export function capacitiesFor({ sizes, source }: Lengths, maxRows: number | undefined): Sizes {
+  const copies = copiesOf(source.program);
+  const sequences = (stage: Stage): number => bucket(viewsOf(source, stage).length, 8);
+  const rows = (stage: Stage): number => {
+    const floor = stage.includes("copies") ? copies * (maxRows ?? 0) : (maxRows ?? 0);
+    return Math.max(
+      bucket(
+        viewsOf(source, stage).reduce((sum, view) => sum + view.rows, 0),
+        16,
+      ),
+      floor,
+    );
+  };
   const capacities: Record<string, number> = {};
   for (const [symbol, size] of Object.entries(sizes)) {
-    const reduction = reductionOf(symbol);
-    if (symbol === "sequences") capacities[symbol] = sequences;
-    else if (symbol === "offsets") capacities[symbol] = sequences + 1;
-    // Every sequence rounds up by less than one row.
-    else if (reduction !== null) capacities[symbol] = Math.min(rows, Math.floor(rows / reduction) + sequences);
-    else if (probabilityTables(symbol) !== null) capacities[symbol] = bucket(size, 1024);
-    else capacities[symbol] = rows;
+    const selected = selectionOf(symbol);
+    const stage = stageOf(symbol);
+    const kind = symbol.slice(stagePrefix(stage).length);
+    if (kind === "sequences") capacities[symbol] = sequences(stage);
+    else if (kind === "offsets") capacities[symbol] = sequences(stage) + 1;
+    else if (selected !== null) {
+      // Every sequence rounds up by less than one row.
+      const all = rows(stage);
+      const most = Math.floor(all / selected.reduction) + sequences(stage);
+      capacities[symbol] = Math.min(all, most);
+    } else if (probabilityTables(symbol) !== null) capacities[symbol] = bucket(size, 1024);
+    else if (kind === "rows") capacities[symbol] = rows(stage);
+    else if (symbol === "frames") capacities[symbol] = rows([]);
+    else capacities[symbol] = bucket(size, 16);
   }
   return capacities;
 }

@@ -3,6 +3,7 @@
 import type { BankSize } from "../adapters/bank.ts";
 import { EngineError } from "../errors.ts";
 import { readCheckpoint } from "../formats/checkpoint.ts";
+import { folderFromUrl } from "../formats/folder.ts";
 import type { Folder } from "../formats/folder.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Parameters } from "../graph/parameters.ts";
@@ -11,7 +12,9 @@ import { chooseTokenizer } from "../inputs/choose.ts";
 import type { TokenizerFiles } from "../inputs/choose.ts";
 import type { Tokenizer } from "../inputs/tokenizer.ts";
 import { readWeights, uploadWeights } from "./load-weights.ts";
+import type { OpenFolder } from "./folders.ts";
 import { Model } from "./model.ts";
+import type { Compat } from "./types.ts";
 
 /** What happened so far while a model loads. */
 export interface LoadProgress {
@@ -29,8 +32,12 @@ export interface LoadOptions {
   readonly tokenizer?: "smiles" | "wordpiece" | Folder;
   /** Rows that plans hold at least: batches up to here never make a second plan. */
   readonly maxRows?: number;
-  /** Adapter slots: how many, and the widest bottleneck they hold (default 8 of 64). */
-  readonly slots?: Partial<BankSize>;
+  /** Adapter slots: how many, how wide, or how many bytes; what is not given grows as needed. */
+  readonly slots?: BankSize;
+  /** "adapters-1.2" reproduces the quirks of the `adapters` library, version 1.2, unless a call says otherwise. */
+  readonly compat?: Compat;
+  /** Called with the name of an adapter that had to make room. */
+  readonly onEvict?: (name: string) => void;
   /** "f16" stores matrices and embedding tables in half precision; sums stay in f32. Default "f32". */
   readonly precision?: "f32" | "f16";
   readonly onProgress?: (progress: LoadProgress) => void;
@@ -42,6 +49,8 @@ const KNOWN: ReadonlySet<string> = new Set([
   "tokenizer",
   "maxRows",
   "slots",
+  "compat",
+  "onEvict",
   "precision",
   "onProgress",
 ]);
@@ -61,6 +70,11 @@ function checkOptions(options: LoadOptions): void {
   positive("maxRows", options.maxRows);
   positive("slots.count", options.slots?.count);
   positive("slots.width", options.slots?.width);
+  positive("slots.bytes", options.slots?.bytes);
+  if (options.compat !== undefined && options.compat !== "adapters-1.2") {
+    const message = `loadModel: compat is ${JSON.stringify(options.compat)}, expected "adapters-1.2"`;
+    throw new EngineError("BAD_CONFIG", message, { where: "compat" });
+  }
   if (options.precision === undefined || options.precision === "f32" || options.precision === "f16") return;
   throw new EngineError("BAD_CONFIG", `loadModel: precision is ${String(options.precision)}, expected f32 or f16`, {
     where: "precision",
@@ -97,7 +111,12 @@ async function tokenizerFor(
  * Loads a Hugging Face style folder. Everything is read and checked before anything is allocated on the GPU.
  * @throws EngineError NOT_FOUND, BAD_FILE, BAD_CONFIG, BAD_WEIGHTS (all problems listed), LIMIT
  */
-export async function loadFolder(gpu: Gpu, folder: Folder, options: LoadOptions = {}): Promise<Model> {
+export async function loadFolder(
+  gpu: Gpu,
+  folder: Folder,
+  options: LoadOptions = {},
+  openFolder: OpenFolder = folderFromUrl,
+): Promise<Model> {
   gpu.check();
   checkOptions(options);
   const progress = (stage: LoadProgress["stage"], fraction: number): void => options.onProgress?.({ stage, fraction });
@@ -131,5 +150,8 @@ export async function loadFolder(gpu: Gpu, folder: Folder, options: LoadOptions 
     report: { file: checkpoint.file, ...read.report, notes: text?.notes ?? [] },
     ...(options.maxRows === undefined ? {} : { maxRows: options.maxRows }),
     ...(options.slots === undefined ? {} : { slots: options.slots }),
+    ...(options.compat === undefined ? {} : { compat: options.compat }),
+    ...(options.onEvict === undefined ? {} : { onEvict: options.onEvict }),
+    openFolder,
   });
 }

@@ -1,32 +1,39 @@
 /** @file One resident model: a frozen host with adapters and routing, and a queue of calls. */
 
-import { AdapterBank } from "../adapters/bank.ts";
-import type { BankSize } from "../adapters/bank.ts";
-import { bottleneckWidth, readBottleneck } from "../adapters/bottleneck.ts";
-import { adapterWeights } from "../adapters/weights.ts";
-import type { AdapterTensors } from "../adapters/weights.ts";
+import { leavesOf } from "../adapters/composition.ts";
+import type { Composition, CompositionInput } from "../adapters/composition.ts";
+import type { BankSize, BankStatus } from "../adapters/bank.ts";
+import type { Fusion } from "../adapters/fusions.ts";
 import { EngineError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { explain } from "../graph/explain.ts";
 import type { Explanation } from "../graph/explain.ts";
 import type { Parameters } from "../graph/parameters.ts";
-import type { Plan } from "../graph/plan.ts";
-import type { Host, HostFeed } from "../hosts/host.ts";
+import type { Host } from "../hosts/host.ts";
 import type { Tokenizer } from "../inputs/tokenizer.ts";
-import { noSlot } from "../ops/adapter.ts";
-import { gaussian, generator } from "../random.ts";
-import { reductions } from "../routing/coda.ts";
 import type { CodaPolicy } from "../routing/coda.ts";
-import { routerName } from "../routing/route.ts";
+import { abortable } from "./abortable.ts";
+import { AddedHeads } from "./added-heads.ts";
+import { AdapterStore } from "./adapter-store.ts";
+import type { AdapterReport } from "./adapter-store.ts";
 import { packBatch } from "./batch.ts";
 import type { Batch } from "./batch.ts";
-import { SLOT_INPUTS, buildOptimized } from "./build.ts";
-import type { Signature } from "./build.ts";
-import { capacitiesFor, lengthsFor } from "./lengths.ts";
-import type { Lengths } from "./lengths.ts";
-import { PlanCache } from "./plans.ts";
-import { assemble, emptyResult } from "./results.ts";
-import type { LoadReport, RunInput, RunOptions, RunOutput } from "./types.ts";
+import type { Active } from "./composed.ts";
+import { contentsOf } from "./contents.ts";
+import type { ModelContents } from "./contents.ts";
+import { readFusionInput, readHeadInput } from "./folders.ts";
+import type { AdapterInput, FusionInput, HeadInput, OpenFolder } from "./folders.ts";
+import { layerList } from "./layer-list.ts";
+import { makeFusion } from "./make-fusion.ts";
+import { HostNorms } from "./norms.ts";
+import { checkActive, isCompat, requestFor } from "./request.ts";
+import type { RequestState } from "./request.ts";
+import { routerVectors } from "./router-vectors.ts";
+import { Runner } from "./runner.ts";
+import type { Routing, RunRequest } from "./runner.ts";
+import { Tasks, readAdapterAlone, readTask } from "./tasks.ts";
+import type { ReadTask, TaskInput, TaskReport } from "./tasks.ts";
+import type { Compat, LoadReport, RunInput, RunOptions, RunOutput } from "./types.ts";
+import { warmupInput } from "./warmup.ts";
 
 /** What a model is made from; {@link loadModel} puts it together. */
 export interface ModelParts {
@@ -36,23 +43,12 @@ export interface ModelParts {
   readonly tables: ReadonlyMap<string, Uint32Array>;
   readonly tokenizer: (() => Tokenizer) | null;
   readonly report: LoadReport;
+  readonly openFolder: OpenFolder;
   readonly maxRows?: number;
-  readonly slots?: Partial<BankSize>;
+  readonly slots?: BankSize;
+  readonly compat?: Compat;
+  readonly onEvict?: (name: string) => void;
 }
-
-/** A fresh adapter's description: a preset name, or fields with optional tensors. */
-export type AdapterSource =
-  | string
-  | { readonly config: string | Readonly<Record<string, unknown>>; readonly tensors?: AdapterTensors };
-
-/** A policy with the router vector of every routed layer. */
-interface Routing {
-  readonly policy: CodaPolicy;
-  readonly vectors: ReadonlyMap<number, Float32Array>;
-}
-
-const DEFAULT_SLOTS: BankSize = { count: 8, width: 64 };
-const DEFAULT_OUTPUTS: readonly string[] = ["hidden", "heads", "routing"];
 
 /**
  * A resident model. Calls are queued in order; `run` sees the adapters and the routing that were set when it was called.
@@ -63,20 +59,24 @@ const DEFAULT_OUTPUTS: readonly string[] = ["hidden", "heads", "routing"];
 export class Model {
   readonly report: LoadReport;
   readonly #parts: ModelParts;
-  readonly #plans: PlanCache;
-  readonly #slots = new Map<string, number>();
-  #bank: AdapterBank | null = null;
-  #active: string | null = null;
+  readonly #store: AdapterStore;
+  readonly #heads: AddedHeads;
+  readonly #tasks: Tasks;
+  readonly #runner: Runner;
+  #active: Active | null = null;
+  #dropped: ReadonlySet<number> = new Set();
   #routing: Routing | null = null;
-  /** The router vectors that are on the GPU now. */
-  #residentRouters: Routing["vectors"] | null = null;
   #queue: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
   constructor(parts: ModelParts) {
     this.#parts = parts;
     this.report = parts.report;
-    this.#plans = new PlanCache(parts.gpu, parts.parameters);
+    this.#store = new AdapterStore(parts, parts.onEvict);
+    this.#heads = new AddedHeads(parts.parameters, parts.host.shape.width);
+    const norms = new HostNorms(parts.gpu, parts.parameters, parts.host);
+    this.#tasks = new Tasks(norms);
+    this.#runner = new Runner(parts, this.#store, this.#heads, norms);
   }
 
   /** The frozen host: its shape, weights and heads. */
@@ -84,53 +84,156 @@ export class Model {
     return this.#parts.host;
   }
 
-  /** Names of the resident adapters. */
+  /** Names of the adapters. */
   get adapters(): readonly string[] {
-    return [...this.#slots.keys()];
+    return this.#store.names;
+  }
+
+  /** Names of the added heads. */
+  get heads(): readonly string[] {
+    return this.#heads.names;
+  }
+
+  /** Names of the fusions: those of their adapters, joined by commas. */
+  get fusions(): readonly string[] {
+    return this.#store.fusions.names;
+  }
+
+  /** Names of the deployed tasks: adapters with layer norms and heads of their own. */
+  get tasks(): readonly string[] {
+    return this.#tasks.names;
+  }
+
+  /** Definitions of what was added, for saving and inspecting. */
+  get contents(): ModelContents {
+    return contentsOf({ ...this.#state, active: this.#active });
+  }
+
+  /** The composition that runs, or null. */
+  get active(): Composition | null {
+    return this.#active?.composition ?? null;
+  }
+
+  /** What the bank of adapter slots holds. */
+  get bank(): BankStatus {
+    return this.#store.status;
   }
 
   /**
-   * Adds an adapter: a preset, or a configuration with or without tensors. Without tensors the weights are drawn from
-   * `init_weights_seed`.
-   * @throws EngineError BAD_CONFIG, BAD_WEIGHTS (all problems listed), NO_CAPACITY, NOT_IMPLEMENTED
+   * Adds an adapter: a preset, a folder of AdapterHub or PEFT, or a configuration with or without tensors. Without tensors
+   * the weights are drawn from `init_weights_seed`. A head in the same folder comes along under the adapter's name.
+   * @returns what was found, with a summary of one line
+   * @throws EngineError BAD_CONFIG, BAD_WEIGHTS (all problems listed), NO_CAPACITY, UNSUPPORTED, BAD_FILE, NOT_FOUND
    */
-  async addAdapter(name: string, source: AdapterSource): Promise<void> {
+  async addAdapter(name: string, input: AdapterInput): Promise<AdapterReport> {
     this.#alive();
-    const { config, tensors } = typeof source === "string" ? { config: source, tensors: undefined } : source;
-    const settings = readBottleneck(config);
-    const { shape } = this.host;
-    const weights = adapterWeights(settings, shape, tensors);
-    const bottleneck = bottleneckWidth(settings, shape.width);
-    await this.#enqueue(() => {
-      if (this.#slots.has(name)) {
-        throw new EngineError("UNKNOWN_NAME", `there is an adapter ${name} already`, {
-          where: name,
-          fix: "remove it first or choose another name",
-        });
+    return this.#add(name, readAdapterAlone(name, input, this.host.shape, this.#parts.openFolder));
+  }
+
+  /**
+   * Adds a task: an adapter with layer norms and a head of its own under one name, swapped together by `setActive(name)`. Given in
+   * parts, or as one folder with all of them.
+   * @throws EngineError as addAdapter and addHead do; BAD_WEIGHTS listing norms that the host does not have
+   */
+  async deploy(name: string, input: TaskInput): Promise<TaskReport> {
+    this.#alive();
+    return this.#add(name, readTask(name, input, this.host.shape, this.#parts.openFolder), true);
+  }
+
+  async #add(name: string, reading: Promise<ReadTask>, task = false): Promise<TaskReport> {
+    return this.#after(reading, async ({ source, bytes, head, norms: tensors }) => {
+      const along = head === null || (!task && this.#heads.has(name)) ? null : head;
+      if (along !== null) this.#heads.check(name, along);
+      const norms = await this.#tasks.define(name, tensors);
+      const report = await this.#store.add(name, source, bytes);
+      try {
+        if (along !== null) this.#heads.add(name, along);
+      } catch (error) {
+        this.#store.release(this.#store.remove(name));
+        throw error;
       }
-      const bank = this.#bankFor(bottleneck);
-      const slot = bank.claim(name, bottleneck);
-      bank.write(slot, settings, weights);
-      this.#slots.set(name, slot);
+      if (task) this.#tasks.add(name, norms);
+      const type = along === null ? null : this.#heads.configOf(name).head_type;
+      return { ...report, norms: norms?.tensors.size ?? 0, head: type };
     });
   }
 
-  /** Removes an adapter and frees its slot; an active one is deactivated. */
-  removeAdapter(name: string): void {
+  /**
+   * Adds AdapterFusion weights for adapters: a preset, a folder, or a configuration. The name of a fusion is that of its
+   * adapters, joined by commas.
+   * @throws EngineError UNKNOWN_NAME for adapters that are not here; BAD_CONFIG, BAD_WEIGHTS
+   */
+  async addFusion(names: readonly string[], input: FusionInput): Promise<void> {
     this.#alive();
-    const slot = this.#known(name);
-    this.#slots.delete(name);
-    if (this.#active === name) this.#active = null;
-    // The slot is free for others only when the runs that may still read it are over.
-    void this.#enqueue(() => this.#bank?.release(slot));
+    const read = readFusionInput(input, this.host.shape, this.#parts.openFolder);
+    await this.#after(read, (given) => makeFusion(this.#store, this.host.shape, names, given));
   }
 
-  /** Puts one adapter on every sequence of the following runs, or none. */
-  setActive(name: string | null): void {
+  /**
+   * Adds a prediction head: a folder, or a configuration with or without tensors.
+   * @throws EngineError BAD_CONFIG, BAD_WEIGHTS, UNSUPPORTED
+   */
+  async addHead(name: string, input: HeadInput): Promise<void> {
     this.#alive();
-    if (typeof name === "object" && name !== null) throw notYet("compositions", "setActive");
-    if (name !== null) this.#known(name);
-    this.#active = name;
+    const read = readHeadInput(input, this.#parts.openFolder);
+    await this.#after(read, (given) => this.#heads.add(name, given));
+  }
+
+  /** Removes an adapter and frees its slot, with a head that came along; an active composition that names it is deactivated. */
+  removeAdapter(name: string): void {
+    this.#alive();
+    const resident = this.#store.remove(name);
+    this.#tasks.forget(name);
+    if (this.#active !== null && leavesOf(this.#active.composition).includes(name)) this.#active = null;
+    this.#heads.leaveAlong(name);
+    // The slot is free for others only when the runs that may still read it are over.
+    void this.#enqueue(() => {
+      this.#store.release(resident);
+      this.#heads.removeAlong(name);
+    });
+  }
+
+  /**
+   * Removes a task: its adapter, its norms and its head.
+   * @throws EngineError UNKNOWN_NAME
+   */
+  removeTask(name: string): void {
+    this.#alive();
+    this.#tasks.get(name);
+    this.removeAdapter(name);
+  }
+
+  /** Changes what is done to a fusion, before the runs that are called from now on (see fusion-tools.ts). */
+  async changeFusion(name: string, change: (fusion: Fusion) => Fusion): Promise<void> {
+    this.#alive();
+    const { fusions } = this.#store;
+    await this.#enqueue(() => fusions.set(name, change(fusions.get(name))));
+  }
+
+  /** Removes an added head. */
+  removeHead(name: string): void {
+    this.#alive();
+    this.#heads.leave(name);
+    void this.#enqueue(() => this.#heads.remove(name));
+  }
+
+  /**
+   * Puts an adapter or a composition on the following runs, or none.
+   * @throws EngineError BAD_CONFIG for compositions that may not nest; UNKNOWN_NAME for adapters and fusions that are not here
+   */
+  setActive(input: CompositionInput, options: { readonly compat?: Compat | null } = {}): void {
+    this.#alive();
+    this.#active = input === null ? null : checkActive(this.#state, input, options.compat);
+  }
+
+  /**
+   * Leaves adapters out of the lowest layers, or of those named, from the next run on (AdapterDrop, MATHS §2.6).
+   * @example model.dropAdapters({ layers: 5 })
+   */
+  dropAdapters(options: { readonly layers: number | readonly number[] } | null): void {
+    this.#alive();
+    const layers = options === null ? [] : options.layers;
+    this.#dropped = new Set(layerList(layers, this.host.shape.layers, "dropAdapters"));
   }
 
   /** Routes the following runs, or makes them dense. Untrained routers are drawn from N(0, 1/width) with the seed. */
@@ -141,24 +244,46 @@ export class Model {
         throw new EngineError("BAD_CONFIG", "setRouting takes the result of coda(...) or null", {
           where: "setRouting",
         });
-      if (policy.adapter !== null) this.#known(policy.adapter);
+      if (policy.adapter !== null) this.#store.get(policy.adapter);
     }
-    this.#routing = policy === null ? null : { policy, vectors: this.#routerVectors(policy) };
+    this.#routing = policy === null ? null : { policy, vectors: routerVectors(policy, this.host.shape) };
   }
 
-  /** AdapterFusion arrives with the adapters. */
-  async addFusion(): Promise<never> {
-    throw notYet("AdapterFusion", "addFusion");
+  /**
+   * Adds what an adapter does at linear maps to the frozen weights; its modules there no longer run.
+   * @throws EngineError UNSUPPORTED for what is no change of a matrix, such as gates
+   */
+  async mergeAdapter(name: string, options: { readonly compat?: Compat | null } = {}): Promise<void> {
+    this.#alive();
+    const compat = isCompat(options.compat === undefined ? this.#parts.compat : options.compat);
+    await this.#enqueue(() => this.#store.merge(name, compat));
   }
 
-  /** Added heads arrive with the adapters. */
-  async addHead(): Promise<never> {
-    throw notYet("added heads", "addHead");
+  /** Restores the frozen weights to the last bit. */
+  async unmergeAdapter(name: string): Promise<void> {
+    this.#alive();
+    await this.#enqueue(() => this.#store.unmerge(name));
   }
 
-  /** Compositions arrive with the adapters. */
-  async warmup(): Promise<never> {
-    throw notYet("compositions", "warmup");
+  /** Compiles what compositions need, ahead of the first run that is to be fast. */
+  async warmup(
+    compositions: readonly CompositionInput[],
+    options: RunOptions & { readonly rows?: readonly number[] } = {},
+  ): Promise<void> {
+    this.#alive();
+    const { rows, ...rest } = options;
+    let generation: string;
+    do {
+      generation = this.#runner.generation;
+      for (const input of compositions) {
+        const active = input === null ? null : checkActive(this.#state, input, rest.compat);
+        const lengths = rows ?? warmupInput.lengths(active?.composition ?? null, this.host.shape);
+        const request = this.#request(warmupInput.batch(this.host.shape, lengths), rest, active);
+        await this.#enqueue(() => this.#runner.run(request));
+      }
+      // A composition that made the bank grow has voided the plans of those before it.
+    } while (generation !== this.#runner.generation);
+    await this.#enqueue(() => this.#runner.settle());
   }
 
   /**
@@ -169,15 +294,11 @@ export class Model {
     this.#alive();
     const { signal } = options;
     signal?.throwIfAborted();
-    if (options.adapters !== undefined) throw notYet("an adapter per sequence", "run");
-    const { shape } = this.host;
-    const batch = packBatch(shape, this.#parts.tokenizer, input);
-    const signature = this.#signature(batch, options);
-    const slots = { dense: this.#slotOf(this.#active), light: this.#slotOf(this.#lightAdapter()) };
-    const routing = this.#routing;
+    const batch = packBatch(this.host.shape, this.#parts.tokenizer, input);
+    const request = this.#request(batch, options, this.#active);
     const work = this.#enqueue(() => {
       signal?.throwIfAborted();
-      return this.#execute(batch, signature, slots, { routing, profile: options.profile === true });
+      return this.#runner.run(request);
     });
     return signal === undefined ? work : abortable(work, signal);
   }
@@ -186,14 +307,8 @@ export class Model {
   async explain(rows: readonly number[], options: RunOptions = {}): Promise<Explanation> {
     this.#alive();
     const source = this.host.shape.input.kind === "ids" ? "ids" : "audio";
-    const batch: Batch = { source, rows, arrays: {}, tokens: null };
-    const signature = this.#signature(batch, options);
-    const routing = this.#routing;
-    return this.#enqueue(async () => {
-      this.#writeRouters(routing);
-      const { plan, lengths } = await this.#plan(batch, signature);
-      return explain(plan.steps, plan.memory, lengths.sizes);
-    });
+    const request = this.#request({ source, rows, arrays: {}, tokens: null }, options, this.#active);
+    return this.#enqueue(() => this.#runner.explain(request));
   }
 
   /** Tokens of texts as the model reads them; null where it has no tokenizer. */
@@ -206,7 +321,7 @@ export class Model {
     if (this.#disposed) return;
     this.#disposed = true;
     await this.#queue.catch(() => undefined);
-    await this.#plans.dispose();
+    await this.#runner.dispose();
     this.#parts.parameters.dispose();
   }
 
@@ -220,149 +335,20 @@ export class Model {
     return mine;
   }
 
-  #known(name: string): number {
-    const slot = this.#slots.get(name);
-    if (slot !== undefined) return slot;
-    const known = this.adapters.join(", ") || "none";
-    throw new EngineError("UNKNOWN_NAME", `there is no adapter ${name}; resident: ${known}`, {
-      where: name,
-      fix: "add it with addAdapter",
-    });
+  /** Goes on with what is being read when it is this call's turn. */
+  async #after<R, T>(reading: Promise<R>, call: (read: R) => T | Promise<T>): Promise<T> {
+    // The turn may be long in coming: a failure until then is no unhandled one.
+    reading.catch(() => undefined);
+    return this.#enqueue(async () => call(await reading));
   }
 
-  #slotOf(name: string | null): number {
-    return name === null ? noSlot : this.#known(name);
+  #request(batch: Batch, options: RunOptions, active: Active | null): RunRequest {
+    return requestFor(this.#state, batch, options, active);
   }
 
-  #lightAdapter(): string | null {
-    return this.#routing?.policy.adapter ?? this.#active;
-  }
-
-  #bankFor(bottleneck: number): AdapterBank {
-    const wanted = { ...DEFAULT_SLOTS, width: Math.max(DEFAULT_SLOTS.width, bottleneck), ...this.#parts.slots };
-    this.#bank ??= new AdapterBank(this.#parts.parameters, this.host.shape, wanted);
-    return this.#bank;
-  }
-
-  #routerVectors(policy: CodaPolicy): Routing["vectors"] {
-    const { width, layers } = this.host.shape;
-    const routed = reductions(policy, layers).flatMap((reduction, layer) => (reduction === null ? [] : [layer]));
-    const given = policy.weights;
-    if (given !== null && (given.length !== routed.length || given.some((vector) => vector.length !== width))) {
-      const message = `coda: weights holds ${given.length} vectors of ${given.map(({ length }) => length).join(", ")}, expected ${routed.length} of ${width}`;
-      throw new EngineError("BAD_CONFIG", message, {
-        where: "coda.weights",
-        fix: "give one vector of the host's width per routed layer",
-      });
-    }
-    if (given?.some((vector) => !vector.every(Number.isFinite)) === true) {
-      throw new EngineError("BAD_CONFIG", "coda: weights holds a value that is not finite", { where: "coda.weights" });
-    }
-    const random = generator(policy.seed);
-    const deviation = 1 / Math.sqrt(width);
-    const draw = (): Float32Array => Float32Array.from({ length: width }, () => deviation * gaussian(random));
-    return new Map(routed.map((layer, index) => [layer, given?.[index] ?? draw()]));
-  }
-
-  /** Puts the routers of a run on the GPU, unless they are there: runs that were called earlier had others. */
-  #writeRouters(routing: Routing | null): void {
-    if (routing === null || routing.vectors === this.#residentRouters) return;
-    const { parameters } = this.#parts;
-    // Should a write fail half-way, the next run writes all of them again.
-    this.#residentRouters = null;
-    for (const [layer, vector] of routing.vectors) {
-      const name = routerName(layer);
-      if (parameters.has(name)) parameters.write(name, vector);
-      else parameters.set(name, { shape: [vector.length], element: "f32" }, vector);
-    }
-    this.#residentRouters = routing.vectors;
-  }
-
-  #signature(batch: Batch, { capture = [], outputs = DEFAULT_OUTPUTS }: RunOptions): Signature {
-    const { head } = this.host;
-    const known = ["hidden", "heads", "routing", ...(head === null ? [] : ["heads.default"])];
-    for (const name of outputs) {
-      if (known.includes(name)) continue;
-      throw new EngineError("UNKNOWN_NAME", `there is no output ${name}; known: ${known.join(", ")}`, {
-        where: "outputs",
-      });
-    }
-    const runHead =
-      head !== null && (outputs.includes("heads.default") || (outputs.includes("heads") && head.rows === "sequence"));
-    const wanted = outputs.filter((name) => name === "hidden" || name === "routing");
-    return {
-      source: batch.source,
-      adapters: { dense: this.#active !== null, light: this.#lightAdapter() !== null },
-      routing: this.#routing?.policy ?? null,
-      outputs: [...wanted, ...(runHead ? ["heads.default"] : [])].sort(),
-      captures: [...new Set(capture)].sort(),
-    };
-  }
-
-  #feed(batch: Batch): HostFeed {
-    return this.host.feed?.(batch, this.#parts.tables) ?? { inputs: {}, sizes: {} };
-  }
-
-  async #plan(batch: Batch, signature: Signature): Promise<{ plan: Plan; lengths: Lengths }> {
-    const { host, maxRows } = this.#parts;
-    const key = signatureKey(signature);
-    const graph = this.#plans.graphOf(key) ?? buildOptimized(host, this.#bank, signature);
-    const lengths = lengthsFor(graph, host.shape, batch.rows, this.#feed(batch));
-    const plan = await this.#plans.get(key, lengths.sizes, () => ({
-      graph,
-      capacities: capacitiesFor(lengths.sizes, maxRows),
-    }));
-    return { plan, lengths };
-  }
-
-  async #execute(
-    batch: Batch,
-    signature: Signature,
-    slots: { readonly dense: number; readonly light: number },
-    options: { readonly routing: Routing | null; readonly profile: boolean },
-  ): Promise<RunOutput> {
-    const start = performance.now();
-    this.#writeRouters(options.routing);
-    const { plan, lengths } = await this.#plan(batch, signature);
-    const sequences = batch.rows.length;
-    const inputs = {
-      ...batch.arrays,
-      ...lengths.inputs,
-      [SLOT_INPUTS.dense]: new Uint32Array(sequences).fill(slots.dense),
-      [SLOT_INPUTS.light]: new Uint32Array(sequences).fill(slots.light),
-    };
-    const result =
-      sequences === 0
-        ? emptyResult(plan, lengths)
-        : await plan.run(inputs, lengths.sizes, { profile: options.profile });
-    const wall = performance.now() - start;
-    const trained = options.routing?.policy.weights !== null;
-    return assemble(plan, result, { shape: this.host.shape, signature, lengths, trained, wall });
-  }
-}
-
-/** Equal keys build equal graphs: router weights and the adapter's name are data, not part of the graph. */
-function signatureKey({ routing, ...rest }: Signature): string {
-  if (routing === null) return JSON.stringify(rest);
-  const { weights: _, adapter: __, seed: ___, ...shape } = routing;
-  return JSON.stringify({ ...rest, routing: shape });
-}
-
-function notYet(what: string, where: string): EngineError {
-  return new EngineError("NOT_IMPLEMENTED", `${what} are not there yet`, { where });
-}
-
-/** Rejects with the signal's reason as soon as it is aborted; the work itself ends in its own time. */
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason as Error);
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (stop !== undefined) signal.removeEventListener("abort", stop);
+  get #state(): RequestState {
+    const { host, compat } = this.#parts;
+    const [store, heads, tasks] = [this.#store, this.#heads, this.#tasks];
+    return { host, store, heads, tasks, dropped: this.#dropped, routing: this.#routing, compat };
   }
 }

@@ -4,8 +4,8 @@ import { Arena } from "../graph/arena.ts";
 import type { Parameters } from "../graph/parameters.ts";
 import { Plan } from "../graph/plan.ts";
 import type { Sizes } from "../graph/schedule.ts";
-import type { Graph } from "../graph/value.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { BuiltGraph } from "./lengths.ts";
 
 /** Plans that are kept at once; the one unused for longest goes first. */
 const MOST_PLANS = 32;
@@ -13,6 +13,7 @@ const MOST_PLANS = 32;
 interface Entry {
   readonly key: string;
   readonly plan: Plan;
+  readonly built: BuiltGraph;
 }
 
 /** The plans of one model. They share one arena, since runs of a model follow each other. */
@@ -33,29 +34,42 @@ export class PlanCache {
   async get(
     key: string,
     sizes: Sizes,
-    make: () => { readonly graph: Graph; readonly capacities: Sizes },
+    make: () => { readonly built: BuiltGraph; readonly capacities: Sizes },
   ): Promise<Plan> {
     const fitting = this.#entries.filter((entry) => entry.key === key && entry.plan.fits(sizes));
     fitting.sort((a, b) => (a.plan.capacities.rows ?? 0) - (b.plan.capacities.rows ?? 0));
-    const found = fitting[0] ?? { key, plan: await this.#create(make()) };
+    const found = fitting[0] ?? (await this.#create(key, make()));
     this.#entries = [...this.#entries.filter((entry) => entry !== found), found];
     while (this.#entries.length > MOST_PLANS) this.#entries.shift()?.plan.dispose();
     return found.plan;
   }
 
   /** @returns the graph of a signature that has a plan, so that a warm run builds nothing. */
-  graphOf(key: string): Graph | undefined {
-    return this.#entries.find((entry) => entry.key === key)?.plan.graph;
+  builtOf(key: string): BuiltGraph | undefined {
+    return this.#entries.find((entry) => entry.key === key)?.built;
   }
 
-  async #create({ graph, capacities }: { readonly graph: Graph; readonly capacities: Sizes }): Promise<Plan> {
-    return Plan.create({ gpu: this.#gpu, graph, parameters: this.#parameters, arena: this.#arena, capacities });
+  /** Binds all plans to the arena as it is now: those made later may have enlarged it. */
+  bind(): void {
+    for (const { plan } of this.#entries) plan.bind();
+  }
+
+  /** Forgets all plans: buffers that they had bound are no more. */
+  clear(): void {
+    for (const { plan } of this.#entries) plan.dispose();
+    this.#entries = [];
+  }
+
+  async #create(key: string, made: { readonly built: BuiltGraph; readonly capacities: Sizes }): Promise<Entry> {
+    const { built, capacities } = made;
+    const { graph } = built;
+    const parts = { gpu: this.#gpu, graph, parameters: this.#parameters, arena: this.#arena, capacities };
+    return { key, built, plan: await Plan.create(parts) };
   }
 
   /** Frees all plans and the arena. */
   async dispose(): Promise<void> {
-    for (const { plan } of this.#entries) plan.dispose();
-    this.#entries = [];
+    this.clear();
     await this.#arena.dispose();
   }
 }

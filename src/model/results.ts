@@ -5,9 +5,10 @@ import { sizeLookup } from "../graph/schedule.ts";
 import type { Value } from "../graph/value.ts";
 import type { HostShape } from "../hosts/host.ts";
 import { reductions } from "../routing/coda.ts";
-import { reductionOf, selectedSegments } from "../routing/route.ts";
+import { selectedSegments, selectionOf } from "../routing/route.ts";
 import { CAPTURE } from "./build.ts";
 import type { Signature } from "./build.ts";
+import { isStage } from "./lengths.ts";
 import type { Lengths } from "./lengths.ts";
 import type { LaunchTime, LayerRouting, RunOutput, Tensor } from "./types.ts";
 
@@ -18,15 +19,25 @@ export interface ResultParts {
   readonly lengths: Lengths;
   readonly trained: boolean;
   readonly wall: number;
+  /** Names of the added heads, in the order in which the graph has them. */
+  readonly heads: readonly string[];
+  /** Sequences that took the adapter of that name; null for all. */
+  readonly sequencesOf: (head: string) => Uint32Array | null;
 }
+
+/** Begins the name of an added head among the outputs of a graph. */
+const ADDED = "heads #";
 
 /** The segment table of a value's rows, if its rows belong to sequences. */
 function segmentsOf(value: Value, { lengths }: ResultParts): Uint32Array | undefined {
   const dim = value.type.shape[0];
   if (typeof dim !== "object") return undefined;
-  if (dim.symbol === "rows" && dim.times === 1) return lengths.inputs.segments;
-  const reduction = reductionOf(dim.symbol);
-  return reduction === null ? undefined : lengths.inputs[selectedSegments(reduction)];
+  if (dim.times !== 1) return undefined;
+  const selected = selectionOf(dim.symbol);
+  if (selected !== null) return lengths.table(selectedSegments(selected.reduction, selected.prefix));
+  return /(^|\.)rows$/.test(dim.symbol) && isStage(dim.symbol)
+    ? lengths.table(dim.symbol.replace(/rows$/, "segments"))
+    : undefined;
 }
 
 function tensor(value: Value, output: HostTensor, parts: ResultParts): Tensor {
@@ -38,8 +49,10 @@ function tensor(value: Value, output: HostTensor, parts: ResultParts): Tensor {
 /** Cuts packed attention probabilities into one [heads, q, kv] tensor per sequence. */
 function probabilities(value: Value, output: HostTensor, { shape, lengths }: ResultParts): Tensor[] {
   const { q_segments, kv_segments } = value.node.inputs;
-  const queries = lengths.inputs[q_segments?.node.label as string] as Uint32Array;
-  const keys = lengths.inputs[kv_segments?.node.label as string] as Uint32Array;
+  const tableOf = (name: string): Uint32Array =>
+    (lengths.inputs[name] as Uint32Array | undefined) ?? lengths.table(name);
+  const queries = tableOf(q_segments?.node.label as string);
+  const keys = tableOf(kv_segments?.node.label as string);
   const tensors: Tensor[] = [];
   let at = 0;
   for (let sequence = 0; sequence + 1 < queries.length; sequence += 1) {
@@ -75,6 +88,24 @@ function launchTimes(plan: Plan, milliseconds: readonly number[] | null): Launch
   return launches.map((launch, index) => ({ ...launch, milliseconds: milliseconds[index] ?? 0 }));
 }
 
+/** The rows of a head that belong to some sequences: those that took its adapter. */
+function ofSequences(logits: Tensor, sequences: Uint32Array | null): Tensor {
+  if (sequences === null) return logits;
+  const [, width = 1] = logits.shape;
+  const at = logits.segments ?? Uint32Array.from({ length: (logits.shape[0] as number) + 1 }, (_, row) => row);
+  const pieces = Array.from(sequences, (s) =>
+    logits.data.subarray((at[s] as number) * width, (at[s + 1] as number) * width),
+  );
+  const data = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  const segments = new Uint32Array(pieces.length + 1);
+  pieces.forEach((piece, index) => {
+    data.set(piece, (segments[index] as number) * width);
+    segments[index + 1] = (segments[index] as number) + piece.length / width;
+  });
+  const shape = [data.length / width, width];
+  return logits.segments === undefined ? { data, shape, sequences } : { data, shape, segments, sequences };
+}
+
 /** Assembles the public result of a run. */
 export function assemble(plan: Plan, result: RunResult, parts: ResultParts): RunOutput {
   const { outputs } = result;
@@ -83,6 +114,10 @@ export function assemble(plan: Plan, result: RunResult, parts: ResultParts): Run
   for (const [name, value] of plan.graph.outputs) {
     const output = outputs[name] as HostTensor;
     if (name.startsWith("heads.")) heads[name.slice("heads.".length)] = tensor(value, output, parts);
+    if (name.startsWith(ADDED)) {
+      const head = parts.heads[Number(name.slice(ADDED.length))] as string;
+      heads[head] = ofSequences(tensor(value, output, parts), parts.sequencesOf(head));
+    }
     if (!name.startsWith(CAPTURE)) continue;
     const captured =
       value.node.label === "attention-probabilities"

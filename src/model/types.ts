@@ -18,10 +18,15 @@ export interface RunInput {
   readonly features?: readonly { readonly data: Float32Array; readonly shape: readonly number[] }[];
 }
 
+/** Whose semantics a composition has: ours, or those of a library. */
+export type Compat = "adapters-1.2";
+
 /** What a run may be asked for. */
 export interface RunOptions {
-  /** One adapter name per sequence, null for none. */
+  /** One adapter name per sequence, null for none; stands in for what is active. */
   readonly adapters?: readonly (string | null)[];
+  /** "adapters-1.2" reproduces the quirks of the `adapters` library, version 1.2 (MATHS §2.5); default: the active one's. */
+  readonly compat?: Compat | null;
   /** Names of values to read back. */
   readonly capture?: readonly string[];
   /** Default: hidden, heads, routing. A head with one row per token runs only when named, as "heads.default". */
@@ -36,6 +41,8 @@ export interface Tensor {
   readonly data: Float32Array;
   readonly shape: readonly number[];
   readonly segments?: Uint32Array;
+  /** Of a head whose adapter ran on some sequences only: their numbers, in the order of the rows. */
+  readonly sequences?: Uint32Array;
 }
 
 /** What the router of one layer did. */

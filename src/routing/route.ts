@@ -24,20 +24,20 @@ export interface Route {
   readonly segments: Value;
 }
 
-/** The run-time number of rows that layers with this reduction factor select. */
-export function selectedRows(reduction: number): RuntimeDim {
-  return runtimeDim(`selected.${reduction}`);
+/** The run-time number of rows that layers with this reduction factor select, of the rows that a prefix names. */
+export function selectedRows(reduction: number, prefix = ""): RuntimeDim {
+  return runtimeDim(`${prefix}selected.${reduction}`);
 }
 
 /** The name of the run-time input that holds the offsets of the selected rows. */
-export function selectedSegments(reduction: number): string {
-  return `selected.${reduction}.segments`;
+export function selectedSegments(reduction: number, prefix = ""): string {
+  return `${prefix}selected.${reduction}.segments`;
 }
 
-/** @returns the reduction factor in a run-time name, or null when it is another name. */
-export function reductionOf(name: string): number | null {
-  const match = /^selected\.(.+?)(?:\.segments)?$/.exec(name);
-  return match === null ? null : Number(match[1]);
+/** @returns prefix and reduction factor in a run-time name, or null when it is another name. */
+export function selectionOf(name: string): { readonly prefix: string; readonly reduction: number } | null {
+  const match = /^([^ ]*?)selected\.([\d.]+?)(?:\.segments)?$/.exec(name);
+  return match === null ? null : { prefix: match[1] as string, reduction: Number(match[2]) };
 }
 
 /** Name of a layer's router vector. */
@@ -51,11 +51,11 @@ export function route(
   siteInput: Value,
   segments: Value,
   policy: CodaPolicy,
-  at: { readonly layer: number; readonly reduction: number },
+  at: { readonly layer: number; readonly reduction: number; readonly prefix?: string },
 ): Route {
   const width = siteInput.type.shape[1] as number;
-  const count = selectedRows(at.reduction);
-  const selected = b.input(selectedSegments(at.reduction), [segments.type.shape[0] as Dim], "u32");
+  const count = selectedRows(at.reduction, at.prefix);
+  const selected = b.input(selectedSegments(at.reduction, at.prefix), [segments.type.shape[0] as Dim], "u32");
   const router = b.parameter(routerName(at.layer), [width]);
   const scores = b.op(rowDot, { x: siteInput, w: router }, {}).y as Value;
   const { softTopK: mode, epsilon, iterations, epsilonStart, epsilonDecay, lambda } = policy;

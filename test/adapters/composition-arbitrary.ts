@@ -36,7 +36,7 @@ const name: fc.Arbitrary<string> = fc.oneof(
 );
 
 /** `counted`: as many numbers as children; else any. */
-export function anyComposition({ counted = false } = {}): fc.Arbitrary<Composition> {
+export function anyComposition({ counted = false }: { counted?: boolean } = {}): fc.Arbitrary<Composition> {
   const numbers = <T>(of: fc.Arbitrary<T>, children: number): fc.Arbitrary<T[]> =>
     counted ? fc.array(of, { minLength: children, maxLength: children }) : fc.array(of, { maxLength: 4 });
   const weight = fc.double({ noNaN: true, noDefaultInfinity: true });
