@@ -97,7 +97,7 @@ function readBenchOptions(
 /** The command `bench`. */
 export const benchCommand: Command = {
   name: "bench",
-  summary: "kernels, layers, adapters and routing: verified, then timed, as tables and JSON",
+  summary: "kernels, layers, adapters, fusion, tasks, swaps and routing: verified, then timed",
   help: HELP,
   async run(args, io) {
     const { values, flags, positionals } = readBenchOptions(args);

@@ -1,4 +1,4 @@
-/** @file `inspect`: what is in a checkpoint, what it would cost to run, and what does not fit. */
+/** @file `inspect`: what is in a checkpoint, what it would cost to run, and what does not fit; adapters and fusions elsewhere. */
 
 import type { Gpu } from "../gpu/gpu.ts";
 import { readCheckpoint } from "../formats/checkpoint.ts";
@@ -12,12 +12,17 @@ import { loadModel } from "../node.ts";
 import type { CodaPolicy } from "../routing/coda.ts";
 import type { Command, Io } from "./command.ts";
 import { deviceChoices, deviceLine, deviceRecord, openDevice } from "./device.ts";
+import { ADAPTER_HELP, inspectAdapter } from "./inspect-adapter.ts";
+import { FUSION_HELP, inspectFusion } from "./inspect-fusion.ts";
+import { problemsOf } from "./inspect-problems.ts";
 import { loadOptions } from "./load-options.ts";
 import { listOf, oneOf, readOptions, usageError, wholeNumber } from "./options.ts";
 import { parseRoute, routeLine, routeRecord } from "./route-option.ts";
 import { formatBytes, formatFacts, formatPercent, formatTable } from "./text.ts";
 
-const HELP = `usage: adapters-webgpu inspect FOLDER [options]
+const CHECKPOINT_HELP = `usage: adapters-webgpu inspect FOLDER [options]
+
+       adapters-webgpu inspect adapter FOLDER …, inspect fusion FOLDER …: see below
 
 Says what is in a checkpoint: its host and shape, the tensors that are used and those that are left
 alone with the reason, and what one forward pass would cost in launches, FLOPs and bytes. A checkpoint
@@ -31,8 +36,14 @@ that does not fit is refused with the full list of what is missing, unexpected o
   --precision f32|f16      f16 stores matrices and tables in half precision (f32)
   --device auto|hardware|software   whose kernels to count (auto)
   --json                   the findings as JSON on stdout
+`;
 
+const HELP = `${CHECKPOINT_HELP}
+${ADAPTER_HELP}
+${FUSION_HELP}
 exit code: 0 it fits, 2 it does not
+
+A checkpoint in a folder called adapter or fusion is inspected as ./adapter or ./fusion.
 `;
 
 const COMMAND = "inspect";
@@ -178,11 +189,6 @@ function costText(rows: readonly number[], { dense, routed }: Cost, settings: Se
   return lines.join("\n");
 }
 
-function problemsOf(error: EngineError): Record<string, unknown> {
-  const [first = "", ...problems] = error.message.split("\n").map((line) => line.trim());
-  return { code: error.code, message: first, problems, fix: error.fix, where: error.where };
-}
-
 async function inspectModel(
   gpu: Gpu,
   settings: Settings,
@@ -220,43 +226,48 @@ async function inspectModel(
   }
 }
 
+async function inspectCheckpoint(args: readonly string[], io: Io): Promise<number> {
+  const { values, flags, positionals } = readOptions(args, {
+    command: COMMAND,
+    values: ["rows", "route", "config", "weights", "precision", "device"],
+    flags: ["launches", "json"],
+    positionals: { most: 1, what: "folder" },
+  });
+  const [folder] = positionals;
+  if (folder === undefined) throw usageError(COMMAND, "inspect needs the folder of a checkpoint");
+  const rows =
+    values.rows === undefined ? null : listOf(values.rows).map((text) => wholeNumber(COMMAND, "rows", text) as number);
+  if (rows?.length === 0) throw usageError(COMMAND, "--rows is empty");
+  const route = values.route === undefined ? null : parseRoute(values.route);
+  const settings: Settings = { folder, rows, route, ...flags };
+  const precision = oneOf(COMMAND, "precision", values.precision, ["f32", "f16"]);
+  const device = oneOf(COMMAND, "device", values.device, deviceChoices);
+  const load = await loadOptions({ config: values.config, weights: values.weights, tokenizer: undefined, precision });
+  const contents = contentsOf(await readCheckpoint(folderFromPath(folder), load));
+  if (!settings.json) io.stdout.write(`${contentsText(folder, contents)}\n`);
+  const gpu = await openDevice(device, io);
+  try {
+    await inspectModel(gpu, settings, contents, load, io);
+  } catch (error) {
+    if (settings.json && error instanceof EngineError) {
+      io.stdout.write(`${JSON.stringify({ fits: false, folder, contents, error: problemsOf(error) }, null, 1)}\n`);
+    }
+    throw error;
+  } finally {
+    await gpu.dispose();
+  }
+  return 0;
+}
+
 /** The command `inspect`. */
 export const inspectCommand: Command = {
   name: COMMAND,
-  summary: "what is in a checkpoint, what a pass would cost in launches, FLOPs and bytes, what does not fit",
+  summary: "what is in a checkpoint, an adapter or a fusion: what fits, what it costs, who is used where",
   help: HELP,
   async run(args, io) {
-    const { values, flags, positionals } = readOptions(args, {
-      command: COMMAND,
-      values: ["rows", "route", "config", "weights", "precision", "device"],
-      flags: ["launches", "json"],
-      positionals: { most: 1, what: "folder" },
-    });
-    const [folder] = positionals;
-    if (folder === undefined) throw usageError(COMMAND, "inspect needs the folder of a checkpoint");
-    const rows =
-      values.rows === undefined
-        ? null
-        : listOf(values.rows).map((text) => wholeNumber(COMMAND, "rows", text) as number);
-    if (rows?.length === 0) throw usageError(COMMAND, "--rows is empty");
-    const route = values.route === undefined ? null : parseRoute(values.route);
-    const settings: Settings = { folder, rows, route, ...flags };
-    const precision = oneOf(COMMAND, "precision", values.precision, ["f32", "f16"]);
-    const device = oneOf(COMMAND, "device", values.device, deviceChoices);
-    const load = await loadOptions({ config: values.config, weights: values.weights, tokenizer: undefined, precision });
-    const contents = contentsOf(await readCheckpoint(folderFromPath(folder), load));
-    if (!settings.json) io.stdout.write(`${contentsText(folder, contents)}\n`);
-    const gpu = await openDevice(device, io);
-    try {
-      await inspectModel(gpu, settings, contents, load, io);
-    } catch (error) {
-      if (settings.json && error instanceof EngineError) {
-        io.stdout.write(`${JSON.stringify({ fits: false, folder, contents, error: problemsOf(error) }, null, 1)}\n`);
-      }
-      throw error;
-    } finally {
-      await gpu.dispose();
-    }
-    return 0;
+    const [first, ...rest] = args;
+    if (first === "adapter") return inspectAdapter(rest, io);
+    if (first === "fusion") return inspectFusion(rest, io);
+    return inspectCheckpoint(args, io);
   },
 };

@@ -10,15 +10,19 @@ export interface LoadSettings {
   readonly weights: string | undefined;
   readonly tokenizer: string | undefined;
   readonly precision: "f32" | "f16";
+  /** Adapter slots and the widest bottleneck of one; what is not given grows as needed. */
+  readonly slots?: { readonly count?: number; readonly width?: number };
 }
 
 /**
  * @returns options for `loadModel`
  * @throws EngineError NOT_FOUND or BAD_FILE for a configuration that cannot be read
  */
-export async function loadOptions({ config, weights, tokenizer, precision }: LoadSettings): Promise<NodeLoadOptions> {
+export async function loadOptions(settings: LoadSettings): Promise<NodeLoadOptions> {
+  const { config, weights, tokenizer, precision, slots } = settings;
   return {
     precision,
+    ...(slots === undefined ? {} : { slots }),
     ...(config === undefined ? {} : { config: await readJson(config) }),
     ...(weights === undefined ? {} : { weights }),
     ...(tokenizer === undefined ? {} : { tokenizer }),

@@ -3,19 +3,22 @@
 import { parseArgs } from "node:util";
 import { EngineError } from "../errors.ts";
 
-/** The options of a command: those with a value, and switches. */
-export interface OptionNames<V extends string, F extends string> {
+/** The options of a command: those with a value, switches, and those with a value that may stand there several times. */
+export interface OptionNames<V extends string, F extends string, L extends string = never> {
   readonly command: string;
   readonly values: readonly V[];
   readonly flags: readonly F[];
+  readonly lists?: readonly L[];
   /** How many arguments without a name there may be, and what they are called. */
   readonly positionals?: { readonly most: number; readonly what: string };
 }
 
 /** What stood on the command line. */
-export interface Options<V extends string, F extends string> {
+export interface Options<V extends string, F extends string, L extends string = never> {
   readonly values: Readonly<Partial<Record<V, string>>>;
   readonly flags: Readonly<Record<F, boolean>>;
+  /** In the order of the command line. */
+  readonly lists: Readonly<Record<L, readonly string[]>>;
   readonly positionals: readonly string[];
 }
 
@@ -29,22 +32,23 @@ export function usageError(
 }
 
 /**
- * Reads options; each may stand there once.
+ * Reads options; each may stand there once, except `lists`.
  * @throws EngineError BAD_INPUT for an unknown option, a missing value, an option given twice, or too many arguments
  */
-export function readOptions<V extends string, F extends string>(
+export function readOptions<V extends string, F extends string, L extends string = never>(
   args: readonly string[],
-  names: OptionNames<V, F>,
-): Options<V, F> {
-  const { command, positionals: unnamed = { most: 0, what: "argument" } } = names;
+  names: OptionNames<V, F, L>,
+): Options<V, F, L> {
+  const { command, positionals: unnamed = { most: 0, what: "argument" }, lists: repeatable = [] } = names;
   const config = {
     ...Object.fromEntries(names.values.map((name) => [name, { type: "string" as const }])),
+    ...Object.fromEntries(repeatable.map((name) => [name, { type: "string" as const, multiple: true }])),
     ...Object.fromEntries(names.flags.map((name) => [name, { type: "boolean" as const }])),
   };
   const { values, positionals, tokens } = parse(args, config, command);
   const seen = new Set<string>();
   for (const token of tokens) {
-    if (token.kind !== "option") continue;
+    if (token.kind !== "option" || repeatable.some((name) => name === token.name)) continue;
     if (seen.has(token.name)) throw usageError(command, `the option --${token.name} stands there twice`);
     seen.add(token.name);
   }
@@ -54,18 +58,22 @@ export function readOptions<V extends string, F extends string>(
   }
   const flags = Object.fromEntries(names.flags.map((name) => [name, values[name] === true])) as Record<F, boolean>;
   const texts = Object.fromEntries(names.values.map((name) => [name, values[name]])) as Partial<Record<V, string>>;
-  return { values: texts, flags, positionals };
+  const lists = Object.fromEntries(repeatable.map((name) => [name, values[name] ?? []])) as unknown as Record<
+    L,
+    string[]
+  >;
+  return { values: texts, flags, lists, positionals };
 }
 
 type Parsed = {
-  values: Record<string, string | boolean | undefined>;
+  values: Record<string, string | boolean | string[] | undefined>;
   positionals: string[];
   tokens: ({ kind: "option"; name: string } | { kind: "positional" } | { kind: "option-terminator" })[];
 };
 
 function parse(
   args: readonly string[],
-  options: Record<string, { type: "string" | "boolean" }>,
+  options: Record<string, { type: "string" | "boolean"; multiple?: boolean }>,
   command: string,
 ): Parsed {
   try {

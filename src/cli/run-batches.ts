@@ -110,11 +110,22 @@ function withPlace(error: unknown, batch: readonly Prepared[]): unknown {
   return new EngineError(error.code, `${place}: ${error.message}`, { where: place, fix: error.fix, cause: error });
 }
 
+/** What is asked of every batch. */
+export interface BatchOptions extends Pick<RunOptions, "capture" | "compat"> {
+  readonly outputs: (batch: readonly Prepared[]) => readonly string[];
+}
+
+/** The adapter of every sequence, where they have their own. */
+function adaptersOf(batch: readonly Prepared[]): Pick<RunOptions, "adapters"> {
+  const names = batch.map(({ sequence }) => sequence.adapter);
+  return names.includes(undefined) ? {} : { adapters: names.map((name) => name ?? null) };
+}
+
 /** Runs the batches one after the other; stops at the next batch when the signal is aborted. */
 export async function* runBatches(
   model: Model,
   batches: readonly (readonly Prepared[])[],
-  options: Pick<RunOptions, "capture" | "outputs">,
+  { outputs, ...options }: BatchOptions,
   io: Io,
   crop: InputOptions["crop"],
 ): AsyncGenerator<BatchResult> {
@@ -130,7 +141,12 @@ export async function* runBatches(
     for (const batch of batches) {
       progress.update(done);
       const output = await model
-        .run(inputOf(batch, crop), { ...options, signal: io.signal })
+        .run(inputOf(batch, crop), {
+          ...options,
+          ...adaptersOf(batch),
+          outputs: outputs(batch),
+          signal: io.signal,
+        })
         .catch((error: unknown) => {
           throw withPlace(error, batch);
         });

@@ -12,6 +12,8 @@ import type { InputOptions } from "./run-options.ts";
 export interface Sequence {
   /** File and line, or the file of a clip: for errors. */
   readonly place: string;
+  /** Its own adapter, null for none; absent where all have the same. */
+  readonly adapter?: string | null;
   readonly data:
     | { readonly kind: "text"; readonly text: string | readonly [string, string] }
     | { readonly kind: "ids"; readonly ids: readonly number[]; readonly types?: readonly number[] }
@@ -20,7 +22,10 @@ export interface Sequence {
 
 /** What a file held. */
 export interface InputSet {
+  /** Up to the limit. */
   readonly sequences: readonly Sequence[];
+  /** How many there are without the limit. */
+  readonly total: number;
   /** Something that people should read once. */
   readonly notes: readonly string[];
 }
@@ -33,7 +38,9 @@ function textSequence(path: string, line: number, text: string): Sequence {
   return { place: `${path}:${line}`, data: { kind: "text", text } };
 }
 
-function readLines(source: string, path: string): InputSet {
+type Read = Omit<InputSet, "total">;
+
+function readLines(source: string, path: string): Read {
   const lines = source.replace(/^\uFEFF/, "").split(/\r?\n/);
   // The end of the last line is no line of its own.
   if (lines.at(-1) === "") lines.pop();
@@ -42,7 +49,7 @@ function readLines(source: string, path: string): InputSet {
   return { sequences, notes: empty === 0 ? [] : [`${path}: ${empty} empty lines are left out`] };
 }
 
-function readTable(source: string, path: string, column: string | undefined): InputSet {
+function readTable(source: string, path: string, column: string | undefined): Read {
   const table = parseTable(source, { delimiter: /\.tsv(\.gz)?$/i.test(path) ? "\t" : undefined, where: path });
   if (column === undefined && table.columns.length > 1) {
     const known = table.columns.map((name) => JSON.stringify(name)).join(", ");
@@ -82,7 +89,7 @@ function jsonSequence(line: string, place: string): Sequence {
   );
 }
 
-function readJsonLines(source: string, path: string): InputSet {
+function readJsonLines(source: string, path: string): Read {
   const lines = source.split(/\r?\n/).map((line, index) => ({ line, place: `${path}:${index + 1}` }));
   const sequences = lines.filter(({ line }) => line.trim() !== "").map(({ line, place }) => jsonSequence(line, place));
   const kinds = new Set(sequences.map(({ data }) => data.kind));
@@ -90,7 +97,7 @@ function readJsonLines(source: string, path: string): InputSet {
   return { sequences, notes: [] };
 }
 
-async function readAny(options: InputOptions, input: HostInput): Promise<InputSet> {
+async function readAny(options: InputOptions, input: HostInput): Promise<Read> {
   const { path } = options;
   const name = path.replace(/\.gz$/i, "").toLowerCase();
   const folder = (await stat(path).catch(() => null))?.isDirectory() === true;
@@ -126,5 +133,5 @@ export async function readInputs(options: InputOptions, input: HostInput): Promi
   }
   if (sequences.length === 0)
     refuse(options.path, "there is nothing in it", "choose a file with at least one sequence");
-  return { sequences: sequences.slice(0, options.limit), notes };
+  return { sequences: sequences.slice(0, options.limit), total: sequences.length, notes };
 }

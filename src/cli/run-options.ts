@@ -2,6 +2,8 @@
 
 import type { AdapterChoice } from "../gpu/open.ts";
 import type { CodaPolicy } from "../routing/coda.ts";
+import { batchSizeOf, readAdapterSettings } from "./adapter-options.ts";
+import type { AdapterSettings, AdapterWords } from "./adapter-options.ts";
 import { deviceChoices } from "./device.ts";
 import { checkTarget } from "./files.ts";
 import { listOf, oneOf, readOptions, usageError, wholeNumber } from "./options.ts";
@@ -40,7 +42,9 @@ export interface RunSettings {
   /** Most sequences of one batch. */
   readonly batch: number | undefined;
   readonly route: CodaPolicy | null;
-  readonly adapter: { readonly name: string; readonly preset: string } | null;
+  readonly adapters: AdapterSettings;
+  /** Room for adapters; what is not given grows as needed. */
+  readonly slots: { readonly count?: number; readonly width?: number };
   readonly outputs: readonly string[];
   readonly capture: readonly string[];
   readonly targets: TargetOptions;
@@ -52,7 +56,8 @@ export const RUN_HELP = `usage: adapters-webgpu run --model FOLDER --input FILE 
 Runs a checkpoint over a file of inputs, dense or routed, and prints a summary.
 
 model
-  --model FOLDER           a Hugging Face style folder: albert, bert, gpt2 or kwt
+  --model FOLDER           a Hugging Face style folder: albert, bert, distilbert, gpt2, kwt or
+                           roberta
   --config FILE            stands in for the folder's config.json
   --weights FILE           the weights file inside the folder, where there are several
   --tokenizer WHICH        smiles, wordpiece, or a folder that holds a tokenizer
@@ -74,7 +79,18 @@ input (.gz is unpacked)
   --batch N                most sequences of one batch (as many as fit 1,024 tokens, 8,192 on hardware)
 
 adapters and routing
-  --adapter NAME=PRESET    a fresh adapter on every sequence; presets: coda
+  --adapter NAME=FOLDER    an adapter of AdapterHub or PEFT, with the head that lies beside it; repeat it
+                           for more. NAME=PRESET is a fresh one: seq_bn, lora, prefix_tuning, coda, …
+  --fusion A,B=FOLDER      AdapterFusion weights for adapters; A,B=dynamic or static for fresh ones
+  --head NAME=FOLDER       a prediction head by itself
+  --active TEXT            which adapters run, as stack(a,b), fuse(a,b,stack(c,d)), parallel(a,b),
+                           split(a,b;3,5), batchSplit(a,b;1,3), average(a,b;0.5,0.5) or none (the only
+                           adapter)
+  --per-sequence FILE      in place of --active: the adapter of every sequence, one a line, - for none
+  --drop-adapters N|LIST   no adapters in the lowest N layers, or in those listed: 0,1
+  --compat adapters-1.2    compositions with the quirks of that library
+  --slots N                slots for adapters (as many as needed)
+  --slot-width N           widest bottleneck of a slot (as wide as needed)
   --route LIST             r=3,attention=k-to-all,softTopK=exact,epsilon=0.03,lambda=1,seed=0
                            r: one reduction factor, or one per layer as r=1/2/null/3 (null: dense)
                            attention: k-to-k (default) or k-to-all; softTopK: paper (default) or exact
@@ -83,34 +99,47 @@ adapters and routing
 results
   --json FILE              settings, device, timings, and per sequence: text, tokens, rows each layer
                            selected; - is stdout
-  --outputs a,b            adds to the JSON: hidden (mean over the tokens), heads.default
-  --capture a,b            adds values by name to the JSON, such as layers.0.attention.output
+  --outputs a,b            adds to the JSON: hidden (mean over the tokens), heads.default. Heads of the
+                           adapters that run are there without being asked for
+  --capture a,b            adds values by name to the JSON, such as layers.0.attention.output, or
+                           layers.0.fusion.weights under a fusion
   --report FILE            the routing as one HTML page (needs --route)
   --trace FILE             the routing as JSON (needs --route)
 
 example
   adapters-webgpu run --model models/rxnmapper --input rxns.csv.gz --column rxn --limit 64 \\
     --route r=3,attention=k-to-all --json out.json --report out.html
+  adapters-webgpu run --model models/bert --input in.txt --adapter a=adapters/a --adapter b=adapters/b \\
+    --fusion "a,b=fusions/a+b" --active "fuse(a,b)" --drop-adapters 5 --json out.json
 `;
 
 const COMMAND = "run";
 
-function adapterOf(text: string | undefined): RunSettings["adapter"] {
-  if (text === undefined) return null;
-  const [, name, preset] = /^([^=]+)=([^=]+)$/.exec(text) ?? [];
-  if (name === undefined || preset === undefined) {
-    throw usageError(
-      COMMAND,
-      `--adapter is ${JSON.stringify(text)}, expected NAME=PRESET`,
-      "write, for example, --adapter task=coda",
-    );
-  }
-  return { name, preset };
-}
-
 function required(name: string, value: string | undefined): string {
   if (value !== undefined && value !== "") return value;
   throw usageError(COMMAND, `run needs --${name}`);
+}
+
+type Values<Name extends string> = Readonly<Partial<Record<Name, string>>>;
+
+function wordsOf(
+  values: Values<"active" | "per-sequence" | "drop-adapters" | "compat">,
+  lists: Readonly<Record<"adapter" | "fusion" | "head", readonly string[]>>,
+): AdapterWords {
+  const { active, compat } = values;
+  return { ...lists, active, compat, drop: values["drop-adapters"], perSequence: values["per-sequence"] };
+}
+
+function slotsOf(count: string | undefined, width: string | undefined): RunSettings["slots"] {
+  const [slots, widest] = [wholeNumber(COMMAND, "slots", count), wholeNumber(COMMAND, "slot-width", width)];
+  return { ...(slots === undefined ? {} : { count: slots }), ...(widest === undefined ? {} : { width: widest }) };
+}
+
+/** A split of the batch names its size; no other can be meant. */
+function checkBatch({ batch, adapters }: Pick<RunSettings, "batch" | "adapters">): void {
+  const size = batchSizeOf(adapters.active);
+  if (size === null || batch === undefined || batch === size) return;
+  throw usageError(COMMAND, `--batch is ${batch}, --active splits batches of ${size} sequences`, "leave --batch away");
 }
 
 /** Results that need something else on the command line to mean anything. */
@@ -139,7 +168,7 @@ async function checkTargets(
  * @throws EngineError BAD_INPUT, BAD_CONFIG, UNKNOWN_NAME, NOT_FOUND
  */
 export async function readRunSettings(args: readonly string[]): Promise<RunSettings> {
-  const { values, flags } = readOptions(args, {
+  const { values, flags, lists } = readOptions(args, {
     command: COMMAND,
     values: [
       "model",
@@ -155,7 +184,12 @@ export async function readRunSettings(args: readonly string[]): Promise<RunSetti
       "crop",
       "limit",
       "batch",
-      "adapter",
+      "active",
+      "per-sequence",
+      "drop-adapters",
+      "compat",
+      "slots",
+      "slot-width",
       "route",
       "json",
       "outputs",
@@ -164,7 +198,9 @@ export async function readRunSettings(args: readonly string[]): Promise<RunSetti
       "trace",
     ],
     flags: ["skip-long"],
+    lists: ["adapter", "fusion", "head"],
   });
+  const route = values.route === undefined ? null : parseRoute(values.route);
   const crop = values.crop === undefined ? undefined : oneOf(COMMAND, "crop", values.crop, ["start", "center"]);
   const settings: RunSettings = {
     model: required("model", values.model),
@@ -183,12 +219,14 @@ export async function readRunSettings(args: readonly string[]): Promise<RunSetti
       crop,
     },
     batch: wholeNumber(COMMAND, "batch", values.batch),
-    route: values.route === undefined ? null : parseRoute(values.route),
-    adapter: adapterOf(values.adapter),
+    route,
+    adapters: readAdapterSettings(COMMAND, wordsOf(values, lists), route?.adapter ?? null),
+    slots: slotsOf(values.slots, values["slot-width"]),
     outputs: listOf(values.outputs),
     capture: listOf(values.capture),
     targets: { json: values.json, report: values.report, trace: values.trace },
   };
+  checkBatch(settings);
   await checkTargets(settings.targets, settings);
   return settings;
 }

@@ -11,12 +11,8 @@ interface PlainTensor {
   readonly data: readonly number[];
 }
 
-/** One sequence of the result. */
-export interface SequenceRecord {
-  readonly text?: string | readonly [string, string];
-  /** The file of a clip, or file and line. */
-  readonly place: string;
-  readonly tokens: readonly string[];
+/** What a model gave for one sequence. */
+export interface ResultRecord {
   /** Rows that each layer selected; null where it is dense. Absent without routing. */
   readonly selected?: readonly (number | null)[];
   /** Mean of the last hidden state over the tokens. */
@@ -26,6 +22,18 @@ export interface SequenceRecord {
     Record<string, { readonly logits: readonly number[] } | { readonly labels: readonly number[] }>
   >;
   readonly captures?: Readonly<Record<string, PlainTensor>>;
+}
+
+/** One sequence of the result. */
+export interface SequenceRecord extends ResultRecord {
+  readonly text?: string | readonly [string, string];
+  /** The file of a clip, or file and line. */
+  readonly place: string;
+  /** Its own adapter, null for none. Absent where all have the same. */
+  readonly adapter?: string | null;
+  readonly tokens: readonly string[];
+  /** In place of the results: those of every copy that `parallel(…)` makes, in the order of its children. */
+  readonly copies?: readonly ResultRecord[];
 }
 
 /** What all sequences together did in one layer. */
@@ -64,14 +72,24 @@ function plain(values: Float32Array): number[] {
   return Array.from(values, (value) => Number(value.toPrecision(9)));
 }
 
-/** The rows of one sequence; a tensor without segments is divided evenly. */
-function rowsOf({ data, shape, segments }: Tensor, index: number, sequences: number): PlainTensor {
+/** A sequence of a batch, or a copy of it: copies follow each other batch by batch. */
+interface View {
+  readonly index: number;
+  readonly views: number;
+}
+
+/** The rows of one view; null where it has none. A tensor without segments is divided evenly. */
+function rowsOf({ data, shape, segments, sequences }: Tensor, { index, views }: View): PlainTensor | null {
   const [rows = 0, ...rest] = shape;
   const width = rest.reduce((product, extent) => product * extent, 1);
+  const count = segments === undefined ? (sequences?.length ?? views) : segments.length - 1;
+  // What is computed before copies are made has one part per sequence.
+  const part = sequences === undefined ? index % count : sequences.indexOf(index);
+  if (part < 0) return null;
   const [start, end] =
     segments === undefined
-      ? [index, index + 1].map((part) => (part * rows) / sequences)
-      : [segments[index], segments[index + 1]];
+      ? [part, part + 1].map((edge) => (edge * rows) / count)
+      : [segments[part], segments[part + 1]];
   const [from, to] = [start ?? 0, end ?? 0];
   return { shape: [to - from, ...rest], data: plain(data.subarray(from * width, to * width)) };
 }
@@ -96,52 +114,73 @@ function largestOf({ shape, data }: PlainTensor): number[] {
   });
 }
 
-function headsOf(heads: RunOutput["heads"], index: number, sequences: number): NonNullable<SequenceRecord["heads"]> {
-  const entries = Object.entries(heads).map(([name, tensor]) => {
-    const own = rowsOf(tensor, index, sequences);
-    return [name, tensor.segments === undefined ? { logits: own.data } : { labels: largestOf(own) }] as const;
+function headsOf(heads: RunOutput["heads"], view: View): NonNullable<ResultRecord["heads"]> {
+  const entries = Object.entries(heads).flatMap(([name, tensor]) => {
+    const own = rowsOf(tensor, view);
+    if (own === null) return [];
+    return [[name, tensor.segments === undefined ? { logits: own.data } : { labels: largestOf(own) }] as const];
   });
   return Object.fromEntries(entries);
 }
 
-function capturesOf(captures: RunOutput["captures"], index: number, sequences: number): Record<string, PlainTensor> {
-  const one = (value: Tensor | readonly Tensor[]): PlainTensor => {
-    if (!Array.isArray(value)) return rowsOf(value as Tensor, index, sequences);
-    const { shape, data } = (value as readonly Tensor[])[index] as Tensor;
+function capturesOf(captures: RunOutput["captures"], view: View): Record<string, PlainTensor> {
+  const one = (value: Tensor | readonly Tensor[]): PlainTensor | null => {
+    if (!Array.isArray(value)) return rowsOf(value as Tensor, view);
+    const all = value as readonly Tensor[];
+    const { shape, data } = all[view.index % all.length] as Tensor;
     return { shape, data: plain(data) };
   };
-  return Object.fromEntries(Object.entries(captures).map(([name, value]) => [name, one(value)]));
+  const entries = Object.entries(captures).flatMap(([name, value]) => {
+    const own = one(value);
+    return own === null ? [] : [[name, own] as const];
+  });
+  return Object.fromEntries(entries);
 }
 
-function selectedOf(routing: NonNullable<RunOutput["routing"]>, from: number, to: number): (number | null)[] {
+function selectedOf(routing: NonNullable<RunOutput["routing"]>, [from, to]: Span): (number | null)[] {
   return routing.map((layer) =>
     layer === null ? null : layer.selected.reduce((count, row) => count + (row >= from && row < to ? 1 : 0), 0),
   );
 }
 
-function recordOf(
-  item: Prepared,
-  index: number,
-  from: number,
-  result: BatchResult,
-  outputs: readonly string[],
-): SequenceRecord {
-  const { output, batch } = result;
-  const { sequence, tokens } = item;
-  const wants = (name: string): boolean => outputs.some((asked) => asked === name || asked.startsWith(`${name}.`));
+/** First row and the row behind the last. */
+type Span = readonly [number, number];
+
+/** Rows of every view: the tokens, with the rows of prompts, once per copy. */
+function spansOf({ batch, output }: BatchResult): Span[] {
+  const segments = output.hidden?.segments;
+  if (segments !== undefined)
+    return Array.from(segments.subarray(1), (end, index) => [segments[index] as number, end] as const);
+  let end = 0;
+  return batch.map(({ tokens }) => [end, (end += tokens.length)] as const);
+}
+
+function resultOf(output: RunOutput, view: View, span: Span, outputs: readonly string[]): ResultRecord {
+  const hidden = outputs.includes("hidden") && output.hidden !== undefined ? rowsOf(output.hidden, view) : null;
+  const heads = headsOf(output.heads, view);
+  const captures = capturesOf(output.captures, view);
   return {
-    ...(sequence.data.kind === "text" ? { text: sequence.data.text } : {}),
-    place: sequence.place,
-    tokens,
-    ...(output.routing === null ? {} : { selected: selectedOf(output.routing, from, from + tokens.length) }),
-    ...(wants("hidden") && output.hidden !== undefined
-      ? { hidden: meanOf(rowsOf(output.hidden, index, batch.length)) }
-      : {}),
-    ...(wants("heads") ? { heads: headsOf(output.heads, index, batch.length) } : {}),
-    ...(Object.keys(output.captures).length === 0
-      ? {}
-      : { captures: capturesOf(output.captures, index, batch.length) }),
+    ...(output.routing === null ? {} : { selected: selectedOf(output.routing, span) }),
+    ...(hidden === null ? {} : { hidden: meanOf(hidden) }),
+    ...(Object.keys(heads).length === 0 ? {} : { heads }),
+    ...(Object.keys(captures).length === 0 ? {} : { captures }),
   };
+}
+
+function recordsOf(result: BatchResult, outputs: readonly string[]): SequenceRecord[] {
+  const { output, batch } = result;
+  const spans = spansOf(result);
+  const results = spans.map((span, index) => resultOf(output, { index, views: spans.length }, span, outputs));
+  return batch.map(({ sequence: { data, place, adapter }, tokens }, index) => {
+    const copies = results.filter((_, view) => view % batch.length === index);
+    return {
+      ...(data.kind === "text" ? { text: data.text } : {}),
+      place,
+      ...(adapter === undefined ? {} : { adapter }),
+      tokens,
+      ...(copies.length === 1 ? copies[0] : { copies }),
+    };
+  });
 }
 
 interface LayerSum {
@@ -170,15 +209,20 @@ function layerRecord(sum: LayerSum | null): LayerRecord | null {
   );
 }
 
-function traceOf(
-  { batch, output }: BatchResult,
-  about: NonNullable<CollectOptions["trace"]>,
-): readonly SequenceTrace[] {
-  const texts = batch.map(({ sequence: { data, place } }) =>
-    data.kind === "text" ? [data.text].flat().join(" | ") : place,
-  );
-  return makeTrace({ ...about, tokens: batch.map(({ tokens }) => tokens), texts, routing: output.routing ?? [] })
-    .sequences;
+function traceOf(result: BatchResult, about: NonNullable<CollectOptions["trace"]>): readonly SequenceTrace[] {
+  const { batch, output } = result;
+  const views = spansOf(result).map(([from, to], index) => {
+    const { sequence, tokens } = batch[index % batch.length] as Prepared;
+    const { data, place } = sequence;
+    // Among the rows of prompts tokens stand at other places than in the text.
+    const rows = Array.from({ length: to - from }, (_, row) => `row ${row}`);
+    return {
+      tokens: tokens.length === to - from ? tokens : rows,
+      text: data.kind === "text" ? [data.text].flat().join(" | ") : place,
+    };
+  });
+  const [tokens, texts] = [views.map((view) => view.tokens), views.map((view) => view.text)];
+  return makeTrace({ ...about, tokens, texts, routing: output.routing ?? [] }).sequences;
 }
 
 /** Goes through the batches as they come and keeps what was asked for. */
@@ -189,14 +233,11 @@ export async function collect(results: AsyncIterable<BatchResult>, options: Coll
   const sums: (LayerSum | null)[] = [];
   for await (const result of results) {
     const { batch, output } = result;
-    let from = 0;
-    batch.forEach((item, index) => {
-      sequences.push(recordOf(item, index, from, result, options.outputs));
-      from += item.tokens.length;
-    });
+    sequences.push(...recordsOf(result, options.outputs));
     if (output.routing !== null) addLayers(sums, output.routing);
     if (options.trace !== null && output.routing !== null) traces.push(...traceOf(result, options.trace));
-    batches.push({ sequences: batch.length, tokens: from, wall: output.timing.wall, gpu: output.timing.gpu });
+    const tokens = batch.reduce((sum, item) => sum + item.tokens.length, 0);
+    batches.push({ sequences: batch.length, tokens, wall: output.timing.wall, gpu: output.timing.gpu });
   }
   const routed = sums.length > 0;
   const trace: RoutingTrace | null =

@@ -1,30 +1,29 @@
-/** @file `run`: a checkpoint, an adapter and a routing policy over a file of inputs. */
+/** @file `run`: a checkpoint, adapters and a routing policy over a file of inputs. */
 
+import { formatComposition } from "../adapters/composition-text.ts";
+import { EngineError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Model } from "../model/model.ts";
 import { loadModel } from "../node.ts";
 import { renderRoutingReport } from "../routing/report.ts";
+import { batchSizeOf, readPerSequence } from "./adapter-options.ts";
+import { activate, addAll, batchOutputs } from "./add-adapters.ts";
 import type { Command, Io } from "./command.ts";
-import { deviceLine, deviceName, deviceRecord, openDevice } from "./device.ts";
+import { deviceName, deviceRecord, openDevice } from "./device.ts";
 import { writeWhole } from "./files.ts";
 import { loadOptions } from "./load-options.ts";
-import { routeLine, routeRecord } from "./route-option.ts";
+import { routeRecord } from "./route-option.ts";
 import { intoBatches, prepare, runBatches } from "./run-batches.ts";
+import type { BatchOptions, Prepared } from "./run-batches.ts";
 import { readInputs } from "./run-inputs.ts";
+import type { Sequence } from "./run-inputs.ts";
 import { RUN_HELP, readRunSettings } from "./run-options.ts";
 import type { RunSettings } from "./run-options.ts";
 import { collect } from "./run-results.ts";
-import type { BatchTime, Collected, LayerRecord } from "./run-results.ts";
-import { formatBytes, formatCount, formatFacts, formatPercent, formatTable, formatTime } from "./text.ts";
-
-/** Milliseconds of a whole run. */
-interface Timing {
-  readonly load: number;
-  /** Sum over the batches, the first of which compiles the kernels. */
-  readonly wall: number;
-  readonly gpu: number | null;
-  readonly batches: readonly BatchTime[];
-}
+import type { BatchTime, Collected } from "./run-results.ts";
+import { summary } from "./run-summary.ts";
+import type { Timing } from "./run-summary.ts";
+import { formatBytes } from "./text.ts";
 
 function timingOf(load: number, batches: readonly BatchTime[]): Timing {
   const gpu = batches.reduce<number | null>(
@@ -37,12 +36,20 @@ function timingOf(load: number, batches: readonly BatchTime[]): Timing {
 function settingsRecord({
   input,
   route,
-  adapter,
+  adapters,
   targets: _,
   device: __,
   ...rest
 }: RunSettings): Record<string, unknown> {
-  return { ...rest, input, route: route === null ? null : routeRecord(route), adapter };
+  const { active, drop, perSequence, compat, ...named } = adapters;
+  const chosen = {
+    ...named,
+    active: active === null ? null : formatComposition(active),
+    dropAdapters: drop,
+    perSequence: perSequence ?? null,
+    compat: compat ?? null,
+  };
+  return { ...rest, input, route: route === null ? null : routeRecord(route), ...chosen };
 }
 
 function resultJson(settings: RunSettings, model: Model, gpu: Gpu, timing: Timing, collected: Collected): string {
@@ -62,71 +69,39 @@ function resultJson(settings: RunSettings, model: Model, gpu: Gpu, timing: Timin
   return `${JSON.stringify(record, null, 1).slice(0, -2)},\n "sequences": [\n${sequences}\n ]\n}\n`;
 }
 
-function layerRows(layers: readonly (LayerRecord | null)[]): string[][] {
-  return layers.map((layer, index) =>
-    layer === null
-      ? [String(index), "all", "dense", ""]
-      : [String(index), formatCount(layer.selected), formatPercent(layer.share), layer.weight.toFixed(3)],
+/** What every batch is to compute: the hidden state always, so that times are those of the whole model. */
+function outputsFor(model: Model, { outputs, route, adapters }: RunSettings): BatchOptions["outputs"] {
+  const asked = [...outputs, "hidden", ...(route === null ? [] : ["routing"])];
+  return (batch) => {
+    const own = batch.map(({ sequence }) => sequence.adapter);
+    return batchOutputs(model, adapters, asked, own, route?.adapter ?? null);
+  };
+}
+
+/** Reads the input and, where there is one, the adapter of every sequence. */
+async function readSequences(settings: RunSettings, model: Model): Promise<{ sequences: Sequence[]; notes: string[] }> {
+  const { input, adapters } = settings;
+  const { sequences, total, notes } = await readInputs(input, model.host.shape.input);
+  const { perSequence } = adapters;
+  const own =
+    perSequence === undefined
+      ? null
+      : await readPerSequence(perSequence, adapters.adapters, { path: input.path, sequences: total });
+  const named = sequences.map((sequence, index) =>
+    own === null ? sequence : { ...sequence, adapter: own[index] ?? null },
   );
+  return { sequences: named, notes: [...model.report.notes, ...notes] };
 }
 
-function tokensOf(batches: readonly BatchTime[]): number {
-  return batches.reduce((sum, batch) => sum + batch.tokens, 0);
-}
-
-/** The first batch compiles the kernels, so the rate is that of the others where there are some. */
-function timeLine({ wall, gpu, batches }: Timing): string {
-  const [first, ...warm] = batches;
-  const parts = [`${formatTime(wall)} in ${batches.length} ${warm.length === 0 ? "batch" : "batches"}`];
-  if (gpu !== null) parts.push(`${formatTime(gpu)} on the GPU`);
-  const compiled = `the first, which compiles, took ${formatTime(first?.wall ?? 0)}`;
-  if (warm.length === 0) return `${parts.join(", ")}, compiling included`;
-  const rate = (1000 * tokensOf(warm)) / warm.reduce((sum, batch) => sum + batch.wall, 0);
-  return `${parts.join(", ")}; ${compiled}, the others ${formatCount(rate)} tokens/s`;
-}
-
-function summary(
-  settings: RunSettings,
-  model: Model,
-  gpu: Gpu,
-  timing: Timing,
-  { sequences, layers }: Collected,
-): string {
-  const { shape, head } = model.host;
-  const tokens = tokensOf(timing.batches);
-  const longest = Math.max(...sequences.map((sequence) => sequence.tokens.length));
-  const facts: [string, string][] = [
-    [
-      "model",
-      `${settings.model} (${shape.family}, ${shape.layers} layers of ${shape.width}, ${formatBytes(model.report.bytes)}, ${settings.precision})`,
-    ],
-    ["device", deviceLine(gpu.info)],
-    [
-      "input",
-      `${formatCount(sequences.length)} sequences, ${formatCount(tokens)} tokens, longest ${formatCount(longest)}`,
-    ],
-    ["routing", settings.route === null ? "none: dense" : routeLine(settings.route)],
-    [
-      "adapter",
-      settings.adapter === null
-        ? "none"
-        : `${settings.adapter.name} (${settings.adapter.preset}, fresh weights, not trained)`,
-    ],
-    ["time", timeLine(timing)],
-  ];
-  if (head?.rows === "sequence" && settings.outputs.length === 0)
-    facts.push(["head", `${head.labels} labels: add --outputs heads.default --json FILE`]);
-  if (layers === null) return `${formatFacts(facts)}\n`;
-  const table = formatTable(
-    [["layer", "heavy tokens", "share", "mean λ"], ...layerRows(layers)],
-    ["right", "right", "right", "right"],
-  );
-  return `${formatFacts(facts)}\n\n${table}\n`;
-}
-
-/** What the model is to compute: the hidden state always, so that times are those of the whole model. */
-function outputsOf({ outputs, route }: RunSettings): string[] {
-  return [...new Set([...outputs, "hidden", ...(route === null ? [] : ["routing"])])];
+/** Cuts sequences into batches; a split of the batch says how large they are. */
+function batchesFor(ready: readonly Prepared[], settings: RunSettings, gpu: Gpu): Prepared[][] {
+  const { active } = settings.adapters;
+  const size = batchSizeOf(active);
+  if (size !== null && active !== null && ready.length % size !== 0) {
+    const message = `${formatComposition(active)} takes batches of ${size} sequences, the input has ${ready.length}`;
+    throw new EngineError("BAD_INPUT", message, { where: settings.input.path, fix: "give a multiple of that number" });
+  }
+  return intoBatches(ready, gpu.info.software, settings.batch ?? size ?? Infinity);
 }
 
 async function writeResults(settings: RunSettings, json: string, { trace }: Collected, io: Io): Promise<void> {
@@ -142,24 +117,26 @@ async function writeResults(settings: RunSettings, json: string, { trace }: Coll
 }
 
 async function execute(settings: RunSettings, model: Model, gpu: Gpu, io: Io, load: number): Promise<void> {
-  const { sequences, notes } = await readInputs(settings.input, model.host.shape.input);
+  const { sequences, notes } = await readSequences(settings, model);
   const { ready, skipped } = prepare(sequences, model, settings.input);
   if (skipped > 0)
     io.stderr.write(`${skipped} sequences over the ${model.host.shape.maxTokens} tokens of the model are left out\n`);
-  for (const note of [...model.report.notes, ...notes]) io.stderr.write(`${note}\n`);
-  if (settings.adapter !== null) {
-    await model.addAdapter(settings.adapter.name, settings.adapter.preset);
-    // An adapter that the route names is for light paths only.
-    if (settings.route?.adapter !== settings.adapter.name) model.setActive(settings.adapter.name);
-  }
+  for (const note of notes) io.stderr.write(`${note}\n`);
+  await addAll(model, settings.adapters, io);
+  activate(model, settings.adapters);
   model.setRouting(settings.route);
   const traced = settings.route !== null && (settings.targets.report ?? settings.targets.trace) !== undefined;
   const about =
     traced && settings.route !== null
       ? { model: settings.model, device: deviceName(gpu.info), settings: routeRecord(settings.route) }
       : null;
-  const batches = intoBatches(ready, gpu.info.software, settings.batch);
-  const options = { outputs: outputsOf(settings), capture: settings.capture };
+  const batches = batchesFor(ready, settings, gpu);
+  const { compat } = settings.adapters;
+  const options = {
+    outputs: outputsFor(model, settings),
+    capture: settings.capture,
+    ...(compat === undefined ? {} : { compat }),
+  };
   const results = runBatches(model, batches, options, io, settings.input.crop);
   const collected = await collect(results, { outputs: settings.outputs, trace: about });
   const timing = timingOf(load, collected.batches);
@@ -174,7 +151,7 @@ async function execute(settings: RunSettings, model: Model, gpu: Gpu, io: Io, lo
 /** The command `run`. */
 export const runCommand: Command = {
   name: "run",
-  summary: "a checkpoint, an adapter and a routing policy over a file of inputs",
+  summary: "a checkpoint, adapters and a routing policy over a file of inputs",
   help: RUN_HELP,
   async run(args, io) {
     const settings = await readRunSettings(args);

@@ -31,8 +31,18 @@ describe("readOptions", () => {
     expect(readOptions([], names)).toEqual({
       values: { model: undefined, json: undefined },
       flags: { quick: false },
+      lists: {},
       positionals: [],
     });
+  });
+
+  test("a list may stand there several times, and keeps its order", () => {
+    const more = { ...names, lists: ["adapter"] } as const;
+    expect(readOptions(["--adapter", "b=1", "--quick", "--adapter=a=2"], more).lists).toEqual({
+      adapter: ["b=1", "a=2"],
+    });
+    expect(readOptions([], more).lists).toEqual({ adapter: [] });
+    expect(failure(() => readOptions(["--adapter"], more)).code).toBe("BAD_INPUT");
   });
 
   test.each([

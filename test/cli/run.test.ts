@@ -179,7 +179,7 @@ describe("bad input leaves no file behind and ends with code 2", () => {
     ["range.jsonl", [], /range.jsonl:2: .*99/],
     ["in.txt", ["--outputs", "heads.other"], /there is no output heads.other/],
     ["in.txt", ["--capture", "layers.9.output"], /layers.9.output/],
-    ["in.txt", ["--adapter", "task=lora"], /lora/],
+    ["in.txt", ["--adapter", "task=loreft"], /loreft is neither a preset nor a folder/],
     ["in.txt", ["--route", "r=2/3"], /lists 2 layers, the host has 3/],
   ])("%s %j", async (input, more, message) => {
     const before = await readdir(folder.path);
