@@ -35,7 +35,7 @@ export async function runMainJob(gpu: Gpu, options: MainJobOptions, context: Ben
     reductions = [2, 3, 5, 8],
     repeats = { warmup: 1, rounds: 5 },
   } = options;
-  const encoder = new Encoder(gpu, sizes, 1);
+  const encoder = await Encoder.create(gpu, sizes, 1);
   try {
     const rows: ReportRow[] = [];
     for (const [index, { name, lengths }] of batches.entries()) {

@@ -167,7 +167,10 @@ export class AdapterStore {
       ({ of }) => of.length === parts.length && of.every((one, index) => one === parts[index]),
     );
     if (known !== undefined) return known.resident;
-    const packed = composeLoras(parts.map((part) => part.packed));
+    const packed = composeLoras(
+      parts.map((part) => part.packed),
+      this.#host.shape.family === "gpt2",
+    );
     const resident = { name: parts.map(({ name }) => name).join("∘"), packed };
     this.#composed = [...this.#composed, { of: parts, resident }];
     return resident;

@@ -68,10 +68,21 @@ export function fusionsOf(program: Program): { name: string; children: FusionChi
   return [{ name: program.fusion.name, children }, ...inner];
 }
 
-/** Which sequences of a result an adapter of that name took part in; null for all. */
-export function sequencesOf(name: string, program: Program, source: FeedSource, stage: Stage): Uint32Array | null {
-  const own = leaves(program).filter(({ cut }) => cut === null);
+/**
+ * Which sequences of a result an adapter of that name took part in; null for all, which is also the answer for names that do
+ * not run and for parts of sequences.
+ */
+export function sequencesOf(
+  name: string,
+  { program, residents }: CompiledProgram,
+  source: FeedSource,
+  stage: Stage,
+): Uint32Array | null {
+  const all = leaves(program);
   const views = viewsOf(source, stage);
-  const taken = views.flatMap((view, index) => (own.some(({ pick }) => pick(view)?.name === name) ? [index] : []));
-  return taken.length === views.length || taken.length === 0 ? null : Uint32Array.from(taken);
+  const taken = views.flatMap((view, index) =>
+    all.some(({ cut, pick }) => cut === null && pick(view)?.name === name) ? [index] : [],
+  );
+  const runs = [...residents].some((resident) => resident.name === name) && all.every(({ cut }) => cut === null);
+  return taken.length === views.length || (taken.length === 0 && !runs) ? null : Uint32Array.from(taken);
 }

@@ -56,7 +56,7 @@ export function requestFor(state: RequestState, batch: Batch, options: RunOption
     const message = `adapters names ${perSequence.length} adapters, the batch has ${batch.rows.length} sequences`;
     throw new EngineError("BAD_INPUT", message, { where: "adapters", fix: "give one name, or null, per sequence" });
   }
-  const compat = options.compat === undefined ? active?.compat === true : isCompat(options.compat);
+  const compat = options.compat === undefined ? (active?.compat ?? isCompat(state.compat)) : isCompat(options.compat);
   const light = routing?.policy.adapter ?? null;
   const composed = compose(store, { active, perSequence, light, dropped, compat });
   checkOutputs(state, outputs);

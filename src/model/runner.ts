@@ -103,7 +103,7 @@ export class Runner {
       trained: routing?.policy.weights !== null,
       wall: performance.now() - start,
       heads: request.heads,
-      sequencesOf: (head) => sequencesOf(head, program, lengths.source, lastStage(lengths)),
+      sequencesOf: (head) => sequencesOf(head, composed.dense, lengths.source, lastStage(lengths)),
     });
   }
 

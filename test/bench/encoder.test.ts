@@ -21,7 +21,7 @@ const say = (): void => {};
 describe("encoder bench", () => {
   let encoder: Encoder;
   beforeAll(async () => {
-    encoder = new Encoder(await sharedGpu(), tiny, 7);
+    encoder = await Encoder.create(await sharedGpu(), tiny, 7);
   });
   afterAll(() => encoder.dispose());
 
@@ -34,7 +34,7 @@ describe("encoder bench", () => {
   });
 
   test("a weight that changes after the truth was read is found", async () => {
-    const other = new Encoder(await sharedGpu(), tiny, 7);
+    const other = await Encoder.create(await sharedGpu(), tiny, 7);
     try {
       const first = await encoderCandidate(other, { kind: "dense" }, [16]);
       expect((await first.verify(say)).ok).toBe(true);
@@ -50,7 +50,7 @@ describe("encoder bench", () => {
   });
 
   test("another router is found in the scores, and named", async () => {
-    const other = new Encoder(await sharedGpu(), tiny, 7);
+    const other = await Encoder.create(await sharedGpu(), tiny, 7);
     try {
       const form = { kind: "routed", reduction: 2, attention: "k-to-k" } as const;
       const first = await encoderCandidate(other, form, [16]);
@@ -67,7 +67,7 @@ describe("encoder bench", () => {
   });
 
   test("a timed run that gives other bits than the first one is an error", async () => {
-    const other = new Encoder(await sharedGpu(), tiny, 7);
+    const other = await Encoder.create(await sharedGpu(), tiny, 7);
     try {
       const candidate = await encoderCandidate(other, { kind: "dense" }, [16]);
       await candidate.run();

@@ -70,7 +70,6 @@ describe("bench", () => {
   });
 
   test.each([
-    ["fusion", /arrives with the adapters/],
     ["training", /arrives with the training/],
     ["nonsense", /there is no suite "nonsense"; known: kernels/],
   ])("refuses %s", async (name, message) => {

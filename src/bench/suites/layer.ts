@@ -17,7 +17,7 @@ export const layerSuite: Suite = {
   name: "layer",
   summary: "one BERT-base layer, n = 128, batch 1: the layer and each of its launches",
   run: async (gpu, { rounds = 15 }, context) => {
-    const encoder = new Encoder(gpu, bertBaseLayer, 1);
+    const encoder = await Encoder.create(gpu, bertBaseLayer, 1);
     const repeats = { warmup: 2, rounds };
     try {
       const candidate = await encoderCandidate(encoder, { kind: "dense" }, [TOKENS]);

@@ -25,7 +25,7 @@ export const routingSuite: Suite = {
   name: "routing",
   summary: "one routed layer (d 768, n 512): speed-up, FLOP ratio, realised share, cost of the router",
   run: async (gpu, { full, rounds = 7 }, context) => {
-    const encoder = new Encoder(gpu, bertBaseLayer, 1);
+    const encoder = await Encoder.create(gpu, bertBaseLayer, 1);
     const reductions = full ? [...MORE, ...GOAL.reductions].toSorted((a, b) => a - b) : GOAL.reductions;
     const repeats = { warmup: 1, rounds };
     try {

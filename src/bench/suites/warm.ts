@@ -2,18 +2,16 @@
 
 import type { Comparison } from "../../cases/check.ts";
 import { compare } from "../../cases/check.ts";
-import type { Counters, Gpu } from "../../gpu/gpu.ts";
-import { Parameters } from "../../graph/parameters.ts";
-import { buildHost } from "../../hosts/index.ts";
-import { Model } from "../../model/model.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import type { Model } from "../../model/model.ts";
 import type { RunInput, RunOutput } from "../../model/types.ts";
 import { coda } from "../../routing/coda.ts";
-import { drawWeight } from "../encoder.ts";
 import { measure } from "../harness.ts";
 import type { Candidate, Timing } from "../harness.ts";
 import { atMost, timingFields } from "../report.ts";
 import type { Reach, ReportRow } from "../report.ts";
 import type { Suite } from "../suite.ts";
+import { bertHost, createdBetween, syntheticModel } from "../synthetic-bert.ts";
 
 /** A small BERT: large enough to have every kind of launch. */
 const CONFIG = {
@@ -29,16 +27,6 @@ const CONFIG = {
 /** The lengths of the batch that is timed; the others are shorter and fit the same plan. */
 const LENGTHS = [128, 100, 64, 37];
 const SHORTER = [90, 64, 33, 5];
-
-function syntheticBert(gpu: Gpu): Model {
-  const host = buildHost({ config: CONFIG, tensors: new Set() }, false);
-  const parameters = new Parameters(gpu);
-  host.weights.forEach((spec, index) =>
-    parameters.set(spec.name, { shape: spec.shape, element: "f32" }, drawWeight(spec, index + 1)),
-  );
-  const report = { file: "synthetic", matched: host.weights.length, ignored: [], bytes: 0, notes: [] };
-  return new Model({ gpu, host, parameters, tables: new Map(), tokenizer: null, report });
-}
 
 /** A batch that the host reads: ids, or features of its own frame width. */
 function batchFor({ host }: Model, lengths: readonly number[]): RunInput {
@@ -76,7 +64,7 @@ export const warmSuite: Suite = {
   name: "warm",
   summary: "a warm run of a loaded model: pipelines, buffers and bind groups created, and its time (--model FOLDER)",
   run: async (gpu, { rounds = 10, model: given }, context) => {
-    const model = given ?? syntheticBert(gpu);
+    const model = given ?? syntheticModel(gpu, bertHost(CONFIG), 1);
     const repeats = { warmup: 2, rounds };
     try {
       if (!model.adapters.includes("bench")) await model.addAdapter("bench", "coda");
@@ -118,19 +106,11 @@ async function warmRow(gpu: Gpu, model: Model, form: Form, timing: Timing): Prom
   const before = gpu.counters;
   await model.run(batchFor(model, LENGTHS));
   await model.run(batchFor(model, SHORTER));
-  const created = difference(before, gpu.counters);
+  const created = createdBetween(before, gpu.counters);
   const reaches: Reach[] = [
     atMost("pipelines created", 0, created.pipelines),
     atMost("buffers created", 0, created.buffers),
     atMost("bind groups created", 0, created.bindGroups),
   ];
   return { suite: "warm", name: form.name, cells: { ...created }, ...timingFields(timing), reaches };
-}
-
-function difference(before: Counters, after: Counters): Pick<Counters, "pipelines" | "buffers" | "bindGroups"> {
-  return {
-    pipelines: after.pipelines - before.pipelines,
-    buffers: after.buffers - before.buffers,
-    bindGroups: after.bindGroups - before.bindGroups,
-  };
 }
