@@ -90,9 +90,10 @@ export class AdapterBank {
 
   /**
    * Makes tables for everything that an adapter needs, or widens them.
+   * @param joining slots that are about to be taken besides those in use
    * @throws EngineError NO_CAPACITY when it does not fit what was given at load
    */
-  prepare({ name, packed }: Resident): void {
+  prepare({ name, packed }: Resident, joining = 0): void {
     const wanted = new Map<string, Table>();
     for (const entry of packed.entries) {
       const room = this.#roomFor(name, entry);
@@ -104,7 +105,7 @@ export class AdapterBank {
     for (const [key, table] of wanted) this.#tables.set(key, table);
     try {
       const count = this.#countForBytes();
-      if (!this.evicts && count < this.#slots.size) throw this.#full(count);
+      if (!this.evicts && this.#isFixed && count < this.#slots.size + joining) throw this.#full(count);
       this.#rebuild(count, count === this.#count ? new Set(wanted.keys()) : null);
     } catch (error) {
       this.#tables.clear();
@@ -119,8 +120,7 @@ export class AdapterBank {
    * @throws EngineError NO_CAPACITY
    */
   admit(resident: Resident): void {
-    if (!this.evicts && this.#isFixed && this.#slots.size >= this.#count) throw this.#full();
-    this.prepare(resident);
+    this.prepare(resident, 1);
     if (!this.evicts) this.acquire([resident]);
   }
 

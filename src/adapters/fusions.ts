@@ -49,15 +49,9 @@ export interface FusionChild {
 }
 
 /** How a fusion is computed at one place. */
-export type FusionSite = {
-  /** The children that are mixed, in order. */
-  readonly children: readonly number[];
-  /** Where some were pruned, those that were not: the last of them that stands at the place says what all read. */
-  readonly kept?: readonly number[];
-} & (
-  | { readonly form: "folded"; readonly choice: FusionChoice }
-  | { readonly form: "unfolded"; readonly choice: UnfoldedChoice }
-);
+export type FusionSite =
+  | { readonly form: "folded"; readonly choice: FusionChoice; readonly children: readonly number[] }
+  | { readonly form: "unfolded"; readonly choice: UnfoldedChoice; readonly children: readonly number[] };
 
 interface Prepared {
   readonly fusion: Fusion;
@@ -132,6 +126,11 @@ export class Fusions {
     return this.#prepared.get(name)?.sites.get(placeKey(at)) ?? null;
   }
 
+  /** @returns which of a fusion's children take part at a place: the last of these that stands there says what all read. */
+  keptAt(name: string, at: FusionPlace, children: number): readonly number[] {
+    return keptOf(this.get(name), at, children);
+  }
+
   /**
    * Folds a fusion for its adapters, unless that is done.
    * @param compatCalls forward passes so far, where upstream's falling temperature is reproduced
@@ -164,8 +163,7 @@ export class Fusions {
   }
 
   #siteFor(name: string, fusion: Fusion, children: readonly FusionChild[], at: FusionPlace): FusionSite | null {
-    const pruned = fusion.pruned.get(placeKey(at));
-    const kept = [...children.keys()].filter((index) => pruned?.has(fusion.names[index] as string) !== true);
+    const kept = keptOf(fusion, at, children.length);
     const present = kept.flatMap((index) => {
       const child = children[index] as FusionChild;
       const found = fusedAt(child, at);
@@ -185,12 +183,7 @@ export class Fusions {
     const plain =
       present.every(({ child, resident }) => child.direct && !readsNormed(resident, at)) && foldingPays(shape);
     const choice = { name: `fusion.${name}.${placeKey(at)}`, shape };
-    return {
-      form: plain ? "folded" : "unfolded",
-      choice,
-      children: present.map(({ index }) => index),
-      ...(pruned === undefined ? {} : { kept }),
-    };
+    return { form: plain ? "folded" : "unfolded", choice, children: present.map(({ index }) => index) };
   }
 
   async #fill(
@@ -230,6 +223,15 @@ export class Fusions {
     this.#prepared.delete(name);
     this.#versions.set(name, this.version(name) + 1);
   }
+}
+
+/** Numbers of the children that are not pruned; none in a dropped layer. */
+function keptOf({ names, pruned, dropped }: Fusion, at: FusionPlace, children: number): readonly number[] {
+  if (dropped.has(at.layer)) return [];
+  const gone = pruned.get(placeKey(at));
+  return Array.from({ length: children }, (_, index) => index).filter(
+    (index) => gone?.has(names[index] as string) !== true,
+  );
 }
 
 function sameChildren(a: readonly FusionChild[], b: readonly FusionChild[]): boolean {

@@ -103,6 +103,7 @@ function packLora(table: string, group: MapGroup, parts: readonly LinearPart[], 
     upBias,
     activation: 0,
     scale: 1,
+    maps: low.map(({ map }) => maps.indexOf(map)),
   };
 }
 

@@ -40,6 +40,8 @@ export interface BottleneckEntry {
   readonly upBias: Float32Array;
   readonly activation: number;
   readonly scale: number;
+  /** Of LoRA on maps side by side: which of them it changes, by number. */
+  readonly maps?: readonly number[];
 }
 
 /** Values of a vector or row table. */

@@ -4,7 +4,7 @@ import { AdapterBank } from "../adapters/bank.ts";
 import type { BankSize, BankStatus, Resident } from "../adapters/bank.ts";
 import { defineAdapter, needsFrozen, packDefinition } from "../adapters/define.ts";
 import type { AdapterDefinition, AdapterSource } from "../adapters/define.ts";
-import { composeLoras, hasLinear } from "../adapters/compat-lora.ts";
+import { composeLoras, hasLinear, onlyScales } from "../adapters/compat-lora.ts";
 import { Fusions } from "../adapters/fusions.ts";
 import type { Fusion } from "../adapters/fusions.ts";
 import { isBottleneck } from "../adapters/packed.ts";
@@ -146,7 +146,7 @@ export class AdapterStore {
         const parts = names
           .map((name) => this.get(name))
           .filter(({ resident, merged }) => !merged && hasLinear(resident.packed));
-        if (parts.length < 2) return null;
+        if (parts.length < 2 || parts.every(({ resident }) => onlyScales(resident.packed))) return null;
         const resident = this.#composedLora(parts.map((part) => part.resident));
         return this.#named(resident, dropLayers(resident.packed.structure, dropped));
       },

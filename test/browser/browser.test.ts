@@ -28,7 +28,7 @@ try {
   const { coda, loadModel, openGpu } = await import("/dist/index.js");
   const gpu = await openGpu();
   const model = await loadModel(gpu, "/model/");
-  await model.addAdapter("a", { config: { reduction_factor: 4, init_weights: "bert" } });
+  await model.addAdapter("a", { config: { layer_adapter: true, reduction_factor: 4, init_weights: "bert" } });
   model.setActive("a");
   const dense = await model.run({ ids: ${JSON.stringify(IDS)} });
   model.setRouting(coda({ reduction: 3, attention: "k-to-all" }));
@@ -95,7 +95,7 @@ test("a page loads a model from a URL and runs it dense and routed, like Node", 
   const page = await Promise.race([posted, late]);
   expect(page.error, String(page.error)).toBeUndefined();
   const model = await loadFolder(await sharedGpu(), tiny.folder);
-  await model.addAdapter("a", { config: { reduction_factor: 4, init_weights: "bert" } });
+  await model.addAdapter("a", { config: { layer_adapter: true, reduction_factor: 4, init_weights: "bert" } });
   model.setActive("a");
   const dense = await model.run({ ids: IDS });
   model.setRouting(coda({ reduction: 3, attention: "k-to-all" }));

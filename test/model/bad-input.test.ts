@@ -91,7 +91,7 @@ describe("loading", () => {
   });
 
   test("unknown model_type, missing and wrong fields, settings that are not built", async () => {
-    await refused("BAD_CONFIG", /unknown model_type "llama"; known: albert, bert, gpt2, kwt/, () =>
+    await refused("BAD_CONFIG", /unknown model_type "llama"; known: albert, bert, distilbert, gpt2, kwt, roberta/, () =>
       load(tiny.tensors, { ...tiny.config, model_type: "llama" }),
     );
     await refused("BAD_CONFIG", /hidden_size is missing/, () =>
@@ -173,7 +173,14 @@ describe("running", () => {
       { capture: ["layers.9.output"] },
     ],
     ["an unknown output", "UNKNOWN_NAME", /no output heads\.other; known: hidden/, good, { outputs: ["heads.other"] }],
-    ["adapters per sequence", "NOT_IMPLEMENTED", /adapter per sequence/, good, { adapters: [null] }],
+    [
+      "one adapter per sequence, for another number of sequences",
+      "BAD_INPUT",
+      /names 2 adapters, the batch has 1 sequences/,
+      good,
+      { adapters: [null, null] },
+    ],
+    ["an adapter that nobody added", "UNKNOWN_NAME", /no adapter a; resident: none/, good, { adapters: ["a"] }],
   ])("%s", async (_, code, pattern, input, options) => {
     await refused(code, pattern, () => model.run(input, options));
     await still();
@@ -209,40 +216,13 @@ describe("running", () => {
     await refused(code, pattern, () => model.setRouting(coda(options)));
     await still();
   });
-
-  test("adapters: unknown fields, names, widths; slots that are used up", async () => {
-    await refused("NOT_IMPLEMENTED", /no adapter preset seq_bn yet/, () => model.addAdapter("a", "seq_bn"));
-    await refused("UNKNOWN_NAME", /no adapter preset nonsense/, () => model.addAdapter("a", "nonsense"));
-    await refused("NOT_IMPLEMENTED", /mh_adapter/, () => model.addAdapter("a", { config: { mh_adapter: true } }));
-    await refused("BAD_CONFIG", /reduction_factor is 0/, () =>
-      model.addAdapter("a", { config: { reduction_factor: 0 } }),
-    );
-    await refused("BAD_WEIGHTS", /missing: layers\.1\.adapter_up\.bias/, () =>
-      model.addAdapter("a", { config: { reduction_factor: 4 }, tensors: {} }),
-    );
-    for (let i = 0; i < 8; i += 1) await model.addAdapter(`a${i}`, "coda");
-    await refused("NO_CAPACITY", /all 8 adapter slots are taken/, () => model.addAdapter("a8", "coda"));
-    await refused("UNKNOWN_NAME", /adapter a3 already/, () => model.addAdapter("a3", "coda"));
-    await refused("NO_CAPACITY", /bottleneck of 128, the slots of this model hold 64/, () =>
-      model.addAdapter("w", { config: { reduction_factor: 0.25 } }),
-    );
-    for (let i = 0; i < 8; i += 1) model.removeAdapter(`a${i}`);
-    await refused("UNKNOWN_NAME", /no adapter a0/, () => model.setActive("a0"));
-    await still();
-  });
-
-  test("what later issues bring says so", async () => {
-    await refused("NOT_IMPLEMENTED", /AdapterFusion/, () => model.addFusion());
-    await refused("NOT_IMPLEMENTED", /heads/, () => model.addHead());
-    await refused("NOT_IMPLEMENTED", /compositions/, () => model.warmup());
-  });
 });
 
 describe("life cycle", () => {
   test("calls are queued; a run sees what was set when it was called; dispose waits and gives every byte back", async () => {
     const before = gpu.memory;
     const model = await loadFolder(gpu, tiny.folder);
-    await model.addAdapter("a", { config: { reduction_factor: 4, init_weights: "bert" } });
+    await model.addAdapter("a", { config: { layer_adapter: true, reduction_factor: 4, init_weights: "bert" } });
     const input: RunInput = { ids: [[1, 2, 3, 4, 5, 6]] };
     const bare = model.run(input);
     model.setActive("a");
@@ -287,7 +267,7 @@ describe("life cycle", () => {
       await model.run({ ids: lengths.map((n) => Array.from({ length: n }, () => 1)) });
     model.setActive(null);
     model.setActive("a");
-    await model.addAdapter("b", { config: { reduction_factor: 8, non_linearity: "gelu" } });
+    await model.addAdapter("b", { config: { layer_adapter: true, reduction_factor: 8, non_linearity: "gelu" } });
     model.setActive("b");
     await model.run({ ids: [[1, 2, 3, 4]] });
     expect({ ...gpu.counters, ...gpu.memory, submits: 0 }).toEqual({ ...before, submits: 0 });

@@ -23,7 +23,14 @@ const TOLERANCE = 2e-5;
  */
 const ROUTED_TOLERANCE = 2e-4;
 const ADAPTER = {
-  config: { reduction_factor: 4, init_weights: "bert", init_weights_seed: 7, non_linearity: "gelu", scaling: 1.5 },
+  config: {
+    layer_adapter: true,
+    reduction_factor: 4,
+    init_weights: "bert",
+    init_weights_seed: 7,
+    non_linearity: "gelu",
+    scaling: 1.5,
+  },
 };
 
 /** Ragged sequences that every text host takes, and as many clips for the audio host. */
@@ -81,7 +88,9 @@ describe.each(["albert", "gpt2", "kwt"])("CoDA on a tiny %s", (family) => {
   test.each(["k-to-k", "k-to-all"] as const)(
     "a zero up-projection and λ ≡ 0 is the identity, %s",
     async (attention) => {
-      await model.addAdapter("zero", { config: { reduction_factor: 4, init_weights: "mam_adapter" } });
+      await model.addAdapter("zero", {
+        config: { layer_adapter: true, reduction_factor: 4, init_weights: "mam_adapter" },
+      });
       model.setActive("zero");
       model.setRouting(coda({ reduction: 3, lambda: 0, attention }));
       const out = await model.run(inputFor(family, lengths), { capture: ["layers.0.input", "layers.1.output"] });

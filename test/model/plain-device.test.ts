@@ -28,7 +28,7 @@ describe.each(["albert", "gpt2", "kwt"])("a tiny %s on a plain device", (family)
     const hidden: Float32Array[][] = [];
     for (const gpu of [plain, shared]) {
       const model = await loadFolder(gpu, tiny.folder);
-      await model.addAdapter("a", { config: { reduction_factor: 4, init_weights: "bert" } });
+      await model.addAdapter("a", { config: { layer_adapter: true, reduction_factor: 4, init_weights: "bert" } });
       const outputs: Float32Array[] = [];
       for (const [active, routing] of [
         [null, null],

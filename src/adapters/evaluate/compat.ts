@@ -45,11 +45,15 @@ function lastStructure(context: SiteContext, program: Program, site: ResidualPla
   if (program.kind === "choose")
     return lastStructure(context, program.last, site) ?? structuresAt(program, site).at(-1);
   if (program.kind === "none" || program.kind === "leaf") return structuresAt(program, site).at(-1);
-  const kept = program.kind === "fuse" ? context.fusionAt(program.fusion.name, site)?.kept : undefined;
-  return childrenOf(program)
-    .filter((_, index) => kept?.includes(index) !== false)
+  return kept(context, program, site)
     .map((child) => lastStructure(context, child, site))
     .findLast((one) => one !== undefined);
+}
+
+/** The children of a block; of a fusion those that were not pruned. */
+function kept(context: SiteContext, program: Program, site: ResidualPlace): readonly Program[] {
+  const children = childrenOf(program);
+  return program.kind === "fuse" ? context.keptAt(program, site).map((index) => children[index] as Program) : children;
 }
 
 function prepare(context: SiteContext, structure: BottleneckStructure, state: State, site: ResidualPlace): State {
@@ -106,8 +110,7 @@ function fuse(
   { site, go }: At,
 ): State {
   const at = context.fusionAt(program.fusion.name, site);
-  const end = program.children
-    .filter((_, index) => at?.kept?.includes(index) !== false)
+  const end = kept(context, program, site)
     .flatMap((child) => structuresAt(child, site))
     .at(-1);
   if (at === null || end === undefined) return state;

@@ -150,6 +150,11 @@ export class SiteContext {
     return this.#fusions.siteOf(name, at);
   }
 
+  /** The children of a fusion that were neither pruned nor dropped at a place. */
+  keptAt({ fusion, children }: Extract<Program, { kind: "fuse" }>, at: FusionPlace): readonly number[] {
+    return this.#fusions.keptAt(fusion.name, at, children.length);
+  }
+
   /** The query of a fusion is the sub-layer's output as it came. */
   queryBeforeNorm(name: string): boolean {
     return this.#fusions.get(name).config.query_before_ln;

@@ -70,7 +70,8 @@ export function evaluateFuse(
 ): SubLayer {
   const at = context.fusionAt(program.fusion.name, site);
   if (at === null) return state;
-  const end = (at.kept ?? [...program.children.keys()])
+  const end = context
+    .keptAt(program, site)
     .map((index) => lastLeaf(context, program.children[index] as Program, [...path, index], site))
     .findLast((leaf) => leaf !== null);
   if (end === null || end === undefined) return state;
