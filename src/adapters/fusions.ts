@@ -106,6 +106,13 @@ export class Fusions {
     this.#versions.set(name, (this.#versions.get(name) ?? 0) + 1);
   }
 
+  /** Forgets a fusion and frees what was folded. */
+  delete(name: string): void {
+    const prepared = this.#prepared.get(name);
+    if (prepared !== undefined) this.#free(name, prepared);
+    this.#known.delete(name);
+  }
+
   /** Changes whenever a fusion does: part of the signature of plans that hold its buffers. */
   version(name: string): number {
     return this.#versions.get(name) ?? 0;

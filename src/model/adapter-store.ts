@@ -5,6 +5,7 @@ import type { BankSize, BankStatus, Resident } from "../adapters/bank.ts";
 import { defineAdapter, needsFrozen, packDefinition } from "../adapters/define.ts";
 import type { AdapterDefinition, AdapterSource } from "../adapters/define.ts";
 import { composeLoras, hasLinear, onlyScales } from "../adapters/compat-lora.ts";
+import { ejectPrefix } from "../adapters/eject.ts";
 import { Fusions } from "../adapters/fusions.ts";
 import type { Fusion } from "../adapters/fusions.ts";
 import { isBottleneck } from "../adapters/packed.ts";
@@ -132,6 +133,12 @@ export class AdapterStore {
     const entry = this.get(name);
     this.frozen.unmerge(name);
     this.#entries.set(name, { ...entry, merged: false });
+  }
+
+  /** Stores the prefix of an adapter flat; what runs is flat already. */
+  eject(name: string): void {
+    const entry = this.get(name);
+    this.#entries.set(name, { ...entry, definition: ejectPrefix(entry.definition) });
   }
 
   /** Where a composition looks its names up, with layers dropped. */

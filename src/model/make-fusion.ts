@@ -88,8 +88,11 @@ export async function makeFusion(
     dropped: new Set(),
   };
   store.fusions.set(name, fusion);
-  await store.fusions.prepare(
-    name,
-    names.map((one) => ({ residents: [store.get(one).resident], direct: true })),
-  );
+  const children = names.map((one) => ({ residents: [store.get(one).resident], direct: true }));
+  try {
+    await store.fusions.prepare(name, children);
+  } catch (error) {
+    store.fusions.delete(name);
+    throw error;
+  }
 }

@@ -265,6 +265,15 @@ export class Model {
     await this.#enqueue(() => this.#store.unmerge(name));
   }
 
+  /**
+   * Turns a reparametrised prefix into a flat one, which computes the same and is what is saved from then on (MATHS §2.8).
+   * @throws EngineError UNSUPPORTED for adapters without one
+   */
+  async ejectPrefix(name: string): Promise<void> {
+    this.#alive();
+    await this.#enqueue(() => this.#store.eject(name));
+  }
+
   /** Compiles what compositions need, ahead of the first run that is to be fast. */
   async warmup(
     compositions: readonly CompositionInput[],

@@ -21,6 +21,7 @@ interface Case {
   readonly active: unknown;
   readonly skip_layers: readonly number[] | null;
   readonly merged: string | null;
+  readonly ejected: string | null;
   readonly quirk: string | null;
   readonly recommended_atol: number;
   readonly expected: Readonly<Record<string, readonly number[]>>;
@@ -89,6 +90,7 @@ for (const family of ["bert", "gpt2"]) {
           );
           if (setting.skip_layers !== null) model.dropAdapters({ layers: setting.skip_layers });
           if (setting.merged !== null) await model.mergeAdapter(setting.merged, { compat: "adapters-1.2" });
+          if (setting.ejected !== null) await model.ejectPrefix(setting.ejected);
           for (const input of Object.keys(setting.expected)) {
             if (input === "padded" && GATED.has(name)) continue;
             const worst = await difference(model, setting, input, inputs[input] as Inputs, folder);

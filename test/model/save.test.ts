@@ -262,3 +262,30 @@ describe("saving", () => {
     expect(readdirSync(join(disk, "taken"))).toHaveLength(2);
   });
 });
+
+describe.skipIf(missing("adapters-golden"))("an ejected prefix", () => {
+  test("runs the same bits and is saved flat", async () => {
+    const base = join(golden, "bert", "base");
+    const model = await loadModel(await sharedGpu(), base);
+    const ids = [[2, 17, 45, 3, 88]];
+    try {
+      await model.addAdapter("a", join(golden, "bert", "cases", "prefix_mlp", "adapters", "a"));
+      model.setActive("a");
+      const before = (await model.run({ ids })).hidden?.data as Float32Array;
+      const long = adapterFiles(model, "a").get("adapter.safetensors") as Uint8Array;
+      await model.ejectPrefix("a");
+      expect((await model.run({ ids })).hidden?.data).toEqual(before);
+      const files = adapterFiles(model, "a");
+      expect([...readTensorFile(files.get("adapter.safetensors") as Uint8Array, "a").tensors.keys()]).toEqual([
+        "bert.prefix_tuning.prefix_tunings.a.self_prefix.control_trans",
+      ]);
+      expect((files.get("adapter.safetensors") as Uint8Array).length).toBeLessThan(long.length);
+      await model.addAdapter("flat", memoryFolder(files));
+      model.setActive("flat");
+      expect((await model.run({ ids })).hidden?.data).toEqual(before);
+      await expect(model.ejectPrefix("a")).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    } finally {
+      await model.dispose();
+    }
+  });
+});
