@@ -54,7 +54,7 @@ export const swapSuite: Suite = {
       const timings = (await measure(candidates, repeats, context)) as [Timing, Timing, Timing];
       const notes = [
         `BERT-base, ${host.shape.layers} layers, one sequence of ${IDS.length} tokens; Pfeiffer adapters of ${((bytes[0] as number) / 1e6).toFixed(1)} MB in host memory, ${SLOTS.count} slots.`,
-        "swap ms: from setActive to the result, less the prediction: less the run's own time on the GPU's clock, and less what the prediction before it, without a change, took besides that. Median over rounds. wall difference: whole call less whole prediction, with the noise of both.",
+        "swap ms: from setActive to the result, less the prediction beside it in the round, which changes nothing; median over rounds. besides GPU: the same without what the run itself took on the GPU's clock.",
         "verified: each adapter's prediction in float64, and after every later change to the last bit against its first.",
       ];
       return {
@@ -186,17 +186,15 @@ function rowsOf(timings: readonly Timing[], { around, created }: Swaps): ReportR
   return timings.map((timing) => {
     const row = { suite: "swap", name: timing.name, ...timingFields(timing) };
     const own = last(timing);
-    if (timing === base) return { ...row, cells: { "besides GPU ms": median(own) } };
-    const differences = own.map((sample, round) => sample - (last(base)[round] as number));
+    if (timing === base) return { ...row, cells: {} };
+    const differences = timing.samples.map((sample, round) => sample - (base.samples[round] as number));
     const swap = median(differences);
     const made = created.get(timing.name) as Created;
-    const whole = timing.samples.map((sample, round) => sample - (base.samples[round] as number));
     const cells = {
-      "besides GPU ms": median(own),
-      "wall difference ms": median(whole),
       "swap ms": swap,
       "swap p10": quantile(differences, 0.1),
       "swap p90": quantile(differences, 0.9),
+      "besides GPU ms": median(own.map((sample, round) => sample - (last(base)[round] as number))),
       ...made,
     };
     const reaches: Reach[] = [
