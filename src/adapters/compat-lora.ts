@@ -17,8 +17,8 @@ type Part = { readonly structure: LinearStructure; readonly entries: readonly Ba
 function partOf({ structure, entries }: PackedAdapter, layer: number, group: MapGroup): Part[] {
   const own = structure.layers[layer]?.linear[group];
   if (own === undefined) return [];
-  const tables = Object.values(LINEAR_TABLES).map((tail) => `${own.table}${tail}`);
-  return [{ structure: own, entries: entries.filter(({ table }) => tables.includes(table.name)) }];
+  const tables = new Set(Object.values(LINEAR_TABLES).map((tail) => `${own.table}${tail}`));
+  return [{ structure: own, entries: entries.filter(({ table }) => tables.has(table.name)) }];
 }
 
 function refuse(what: string): never {

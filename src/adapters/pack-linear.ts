@@ -122,7 +122,11 @@ function packVector(table: string, group: MapGroup, parts: readonly LinearPart[]
     if (part.scale !== null) data.set(part.scale, at);
     if (part.kind === "lora" && part.shift !== null) data.set(part.shift, layout.shift + at);
   }
-  return { table: { kind: "vector", name: `${table}${LINEAR_TABLES.vector}`, elements: layout.size }, data };
+  return {
+    table: { kind: "vector", name: `${table}${LINEAR_TABLES.vector}`, elements: layout.size },
+    data,
+    maps: parts.map(({ map }) => maps.indexOf(map)),
+  };
 }
 
 function packGates(table: string, group: MapGroup, parts: readonly LinearPart[], shape: GroupShape): BankEntry {

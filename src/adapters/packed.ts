@@ -40,7 +40,7 @@ export interface BottleneckEntry {
   readonly upBias: Float32Array;
   readonly activation: number;
   readonly scale: number;
-  /** Of LoRA on maps side by side: which of them it changes, by number. */
+  /** Of linear maps side by side: which of them it changes, by number. */
   readonly maps?: readonly number[];
 }
 
@@ -48,6 +48,8 @@ export interface BottleneckEntry {
 export interface ValueEntry {
   readonly table: VectorTable | RowTable;
   readonly data: Float32Array;
+  /** Of linear maps side by side: which of them it changes, by number. */
+  readonly maps?: readonly number[];
 }
 
 /** What an adapter has in one table. */

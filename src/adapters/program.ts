@@ -6,7 +6,7 @@
 
 import { EngineError } from "../errors.ts";
 import type { Resident } from "./bank.ts";
-import { checkPrefixLengths } from "./compat-prefix.ts";
+import { checkLinear, checkPrefixLengths, checkSamePlaces } from "./compat-check.ts";
 import type { Composition } from "./composition.ts";
 import { firstName, fusionName } from "./composition.ts";
 import type { AdapterStructure } from "./structure.ts";
@@ -125,12 +125,14 @@ class Compiler {
   /** Under compat the first adapter of all speaks for every sequence, else the first one of each sequence's own branch. */
   compileAll(composition: Composition): Program {
     const scope: Scope = { when: () => true, cut: null, start: 0, count: null, nested: false, leads: !this.#compat };
+    if (this.#compat) checkLinear(composition, this.#names);
     const program = this.compile(composition, scope);
     return this.#compat ? this.#ledBy(composition, program, scope) : program;
   }
 
   compile(composition: Composition, scope: Scope): Program {
     const inside = { ...scope, nested: true };
+    if (this.#compat && isSideBySide(composition)) checkSamePlaces(composition.kind, composition.children, this.#names);
     switch (composition.kind) {
       case "none":
         return { kind: "none" };
@@ -247,6 +249,12 @@ class Compiler {
       scope.when(view) && indices.some((index) => is(view, index));
     return group(programs, owns, scope.cut);
   }
+}
+
+function isSideBySide(
+  composition: Composition,
+): composition is Extract<Composition, { kind: "average" | "split" | "batchSplit" | "parallel" }> {
+  return ["average", "split", "batchSplit", "parallel"].includes(composition.kind);
 }
 
 /** Joins children of one shape; children without any adapter need no group. */

@@ -97,8 +97,11 @@ export function randomCase(seed: number, options: RandomOptions = {}): RandomCas
   const kinds = names.map(() => options.kind ?? drawKind(draw, host, shape, compat));
   const adapters: Record<string, Files> = {};
   for (const [i, name] of names.entries()) {
-    const fields = { ...shared, ...options.fields };
-    const files = randomAdapter(host, name, need(kinds[i], "a kind"), draw.integer(0, 1e9), fields);
+    const kind = need(kinds[i], "a kind");
+    // Other methods have none of a bottleneck's fields, and a prompt stands in no layer.
+    const common = kind === "bottleneck" ? shared : "leave_out" in shared ? { leave_out: shared["leave_out"] } : {};
+    const fields = { ...(kind === "prompt" ? {} : common), ...options.fields };
+    const files = randomAdapter(host, name, kind, draw.integer(0, 1e9), fields);
     adapters[name] = { ...files, ...randomHead(host, name, draw.integer(0, 1e9)) };
   }
   const active = drawSetup(draw, shape, names, length, batch);

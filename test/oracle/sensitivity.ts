@@ -26,6 +26,11 @@ export function float32Tolerance(request: OracleRequest, values: readonly Float6
     fusions: every(request.fusions),
     ...(request.heads === undefined ? {} : { heads: every(request.heads) }),
   });
+  return toleranceBetween(values, moved);
+}
+
+/** The tolerance that follows from values and those of the same case with noise on all weights (see {@link shaken}). */
+export function toleranceBetween(values: readonly Float64Array[], moved: readonly Float64Array[]): number {
   let change = 0;
   let largest = 1;
   for (const [s, rows] of values.entries()) {
@@ -37,7 +42,8 @@ export function float32Tolerance(request: OracleRequest, values: readonly Float6
   return 2 * change + FLOOR * largest;
 }
 
-function shaken(files: Files, draw: Draw): Files {
+/** A folder with sixteen roundings of noise on every weight. */
+export function shaken(files: Files, draw: Draw): Files {
   return Object.fromEntries(
     Object.entries(files).map(([name, content]) => [
       name,

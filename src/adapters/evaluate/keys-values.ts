@@ -72,9 +72,14 @@ function join(
   const at = { stage, layer, keys, range };
   const tag = `prefix.${layer}.${range.from}-${range.to}.${bank.room(table)}.${keys}`;
   const form = gates > 0 ? "gathered" : "joined";
-  const index = context.feed(tag, [runtimeDim(`${stagePrefix(stage)}${tag}.rows`)], { kind: "prefix-rows", ...at, form });
+  const index = context.feed(tag, [runtimeDim(`${stagePrefix(stage)}${tag}.rows`)], {
+    kind: "prefix-rows",
+    ...at,
+    form,
+  });
   const rows = gates > 0 ? gatedRows(context, site, { tag, leaf, at }) : bank.values(b, table).bank;
-  const kv = b.op(joinRows, { a: there.kv, b: rows, rows: index }, { width: 2 * site.width, aAt: there.kAt }).y as Value;
+  const kv = b.op(joinRows, { a: there.kv, b: rows, rows: index }, { width: 2 * site.width, aAt: there.kAt })
+    .y as Value;
   const segments = context.feed(`${tag}.segments`, [names.offsets], { kind: "prefix-segments", ...at, joined: true });
   return { kv, kAt: 0, vAt: site.width, segments };
 }

@@ -62,16 +62,10 @@ function walk(
     case "average": {
       const segments = context.segmentsOf(program, path, site);
       const factor = context.compat ? 1 / program.children.length : 1;
-      const rest = context.weight(program, path, { child: 0, factor, rest: true });
+      const weight = (child: number, rest = false): Value => context.weight(program, path, { child, factor, rest });
       return program.children.reduce(
-        (sum, child, index) =>
-          context.addWeighted(
-            sum,
-            go(child, index, value),
-            context.weight(program, path, { child: index, factor, rest: false }),
-            segments,
-          ),
-        context.addWeighted(undefined, value, rest, segments),
+        (sum, child, index) => context.addWeighted(sum, go(child, index, value), weight(index), segments),
+        context.addWeighted(undefined, value, weight(0, true), segments),
       );
     }
     case "choose":

@@ -131,10 +131,13 @@ function evaluateChoose(
   const groups = covered ? here.slice(1) : here;
   const segments = context.segmentsOf(program, path, site);
   const pick = (valueOf: (from: SubLayer) => Value): Value =>
-    others.reduce((chosen, other, index) => {
-      const mask = context.mask(program, path, (groups[index] as (typeof groups)[number]).group);
-      return context.choose(chosen, valueOf(other), mask, segments);
-    }, valueOf(base as SubLayer));
+    others.reduce(
+      (chosen, other, index) => {
+        const mask = context.mask(program, path, (groups[index] as (typeof groups)[number]).group);
+        return context.choose(chosen, valueOf(other), mask, segments);
+      },
+      valueOf(base as SubLayer),
+    );
   const open = commonEnd([base as SubLayer, ...others]) ?? (() => pick((from) => closed(context, from, site)));
   return { out: pick(({ out }) => out), open };
 }
