@@ -188,6 +188,12 @@ describe("reading", () => {
     expect(back).toEqual({ ...config, ...init });
   });
 
+  test("a parallel adapter may carry the fields that the library does not read there", () => {
+    const unread = { residual_before_ln: false, adapter_residual_before_ln: true, stochastic_depth: 0.1 };
+    expect(readAdapterConfig({ ...parallel, ...unread }, small)).toMatchObject({ is_parallel: true, ...unread });
+    expect(readAdapterConfig({ ...parallel, residual_before_ln: "post_add" }, pre)).toMatchObject({ is_parallel: true });
+  });
+
   test("coda is the light path as it was", () => {
     expect(readAdapterConfig("coda", small)).toMatchObject({
       layer_adapter: true,
@@ -307,9 +313,6 @@ describe("refusals", () => {
     ["residual_before_ln", { ...bottleneck, residual_before_ln: "post_add" }],
     ["residual_before_ln", { ...bottleneck, residual_before_ln: "post_add", original_ln_before: true }, pre],
     ["original_ln_before", { ...parallel, original_ln_before: true }],
-    ["residual_before_ln", { ...parallel, residual_before_ln: false }],
-    ["adapter_residual_before_ln", { ...parallel, adapter_residual_before_ln: true, ln_after: true }],
-    ["stochastic_depth", { ...parallel, stochastic_depth: 0.1 }],
     ["reduction_factor", { ...bottleneck, cross_layer_sharing: true, reduction_factor: { "0": 2, default: 4 } }],
     ["inv_adapter_reduction_factor", { ...bottleneck, inv_adapter: "nice" }],
     ["inv_adapter_reduction_factor", { ...bottleneck, inv_adapter: "nice", inv_adapter_reduction_factor: 13 }],

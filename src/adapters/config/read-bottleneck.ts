@@ -131,17 +131,9 @@ function checkSites(config: BottleneckConfig, path: string): void {
 }
 
 function checkResiduals(config: BottleneckConfig, host: AdapterHost, path: string): void {
-  const sequentialOnly = {
-    original_ln_before: config.original_ln_before,
-    residual_before_ln: config.residual_before_ln !== true,
-    adapter_residual_before_ln: config.adapter_residual_before_ln,
-    stochastic_depth: config.stochastic_depth > 0,
-  };
-  for (const [name, set] of Object.entries(sequentialOnly)) {
-    if (config.is_parallel && set) {
-      const fix = "leave it at its default, or set is_parallel to false";
-      throw badField(path + name, "means nothing for a parallel adapter", fix);
-    }
+  if (config.is_parallel && config.original_ln_before) {
+    const fix = "leave it at its default, or set is_parallel to false";
+    throw badField(`${path}original_ln_before`, "contradicts is_parallel: a parallel adapter reads the stream as it is", fix);
   }
   if (!config.original_ln_after && !config.original_ln_before) {
     const where = `${path}original_ln_after`;
@@ -151,7 +143,8 @@ function checkResiduals(config: BottleneckConfig, host: AdapterHost, path: strin
       "set original_ln_before to true: the host's add is lost",
     );
   }
-  if (config.residual_before_ln !== "post_add") return;
+  // A parallel adapter has no skip of its own: the library reads neither this field nor adapter_residual_before_ln there (MATHS §2.2).
+  if (config.residual_before_ln !== "post_add" || config.is_parallel) return;
   const where = `${path}residual_before_ln`;
   if (host.normPosition === "pre") {
     throw badField(where, "is post_add on a host that norms first", "use true or false on this host");
