@@ -191,7 +191,9 @@ describe("reading", () => {
   test("a parallel adapter may carry the fields that the library does not read there", () => {
     const unread = { residual_before_ln: false, adapter_residual_before_ln: true, stochastic_depth: 0.1 };
     expect(readAdapterConfig({ ...parallel, ...unread }, small)).toMatchObject({ is_parallel: true, ...unread });
-    expect(readAdapterConfig({ ...parallel, residual_before_ln: "post_add" }, pre)).toMatchObject({ is_parallel: true });
+    expect(readAdapterConfig({ ...parallel, residual_before_ln: "post_add" }, pre)).toMatchObject({
+      is_parallel: true,
+    });
   });
 
   test("coda is the light path as it was", () => {

@@ -133,7 +133,11 @@ function checkSites(config: BottleneckConfig, path: string): void {
 function checkResiduals(config: BottleneckConfig, host: AdapterHost, path: string): void {
   if (config.is_parallel && config.original_ln_before) {
     const fix = "leave it at its default, or set is_parallel to false";
-    throw badField(`${path}original_ln_before`, "contradicts is_parallel: a parallel adapter reads the stream as it is", fix);
+    throw badField(
+      `${path}original_ln_before`,
+      "contradicts is_parallel: a parallel adapter reads the stream as it is",
+      fix,
+    );
   }
   if (!config.original_ln_after && !config.original_ln_before) {
     const where = `${path}original_ln_after`;
