@@ -15,7 +15,8 @@ import { packAdapter, packPeft, groupShape } from "./pack.ts";
 import type { PeftParts } from "./pack.ts";
 import { groupOf } from "./pack-linear.ts";
 import type { PackedAdapter } from "./packed.ts";
-import type { AdapterTensor, AdapterTensors } from "./tensors.ts";
+import { misfits, need, refuseMisfits } from "./tensors.ts";
+import type { AdapterTensors } from "./tensors.ts";
 
 /** An adapter's own description, as a file or a program gives it. */
 export interface AdapterSource {
@@ -130,25 +131,11 @@ function checkTensors(
   shapes: ReadonlyMap<string, readonly number[]>,
   { where, unexpected = [] }: AdapterSource,
 ): AdapterTensors {
-  const problems: string[] = [];
-  const checked = new Map<string, AdapterTensor>();
-  for (const [name, shape] of shapes) {
-    const tensor = tensors.get(name);
-    if (tensor === undefined) problems.push(`missing: ${name} [${shape.join(", ")}]`);
-    else if (tensor.shape.join() !== shape.join())
-      problems.push(`wrong shape: ${name} is [${tensor.shape.join(", ")}], expected [${shape.join(", ")}]`);
-    else if (!tensor.data.every(Number.isFinite)) problems.push(`not finite: ${name}`);
-    else checked.set(name, tensor);
-  }
-  for (const name of tensors.keys()) if (!shapes.has(name)) problems.push(`unexpected: ${name}`);
-  for (const name of unexpected) problems.push(`unexpected: ${name}`);
+  const problems = [...misfits(tensors, shapes), ...unexpected.map((name) => `unexpected: ${name}`)];
   if (shapes.size === 0) problems.push("nothing in it stands at a site of this host");
-  if (problems.length === 0) return checked;
-  const message = `${where} does not fit the host: ${problems.length} problem${problems.length > 1 ? "s" : ""}\n  ${problems.join("\n  ")}`;
-  throw new EngineError("BAD_WEIGHTS", message, {
-    where,
-    fix: "check the host's width, layers and family against the adapter's configuration",
-  });
+  const fix = "check the host's width, layers and family against the adapter's configuration";
+  refuseMisfits(`${where} does not fit the host`, problems, { where, fix });
+  return new Map([...shapes.keys()].map((name) => [name, need(tensors, name)]));
 }
 
 function peftParts(config: Readonly<Record<string, unknown>>): PeftParts {

@@ -124,7 +124,8 @@ function promptOf(source: FeedSource, view: View): { resident: Resident | null; 
   return { resident, rows: resident?.packed.promptRows ?? 0 };
 }
 
-function offsetsOf(lengths: readonly number[]): Uint32Array {
+/** Offsets of sequences of these lengths: one entry more than there are sequences. */
+export function offsetsOf(lengths: readonly number[]): Uint32Array {
   const table = new Uint32Array(lengths.length + 1);
   lengths.forEach((length, index) => (table[index + 1] = (table[index] as number) + length));
   return table;

@@ -18,6 +18,27 @@ export function need(tensors: AdapterTensors, name: string): AdapterTensor {
   throw new EngineError("BAD_WEIGHTS", `the adapter has no tensor ${name}`, { where: name });
 }
 
+/** @returns everything that is missing, wrongly shaped, not finite or unexpected among tensors that shall have these shapes. */
+export function misfits(tensors: AdapterTensors, shapes: ReadonlyMap<string, readonly number[]>): string[] {
+  const problems: string[] = [];
+  for (const [name, shape] of shapes) {
+    const tensor = tensors.get(name);
+    if (tensor === undefined) problems.push(`missing: ${name} [${shape.join(", ")}]`);
+    else if (tensor.shape.join() !== shape.join())
+      problems.push(`wrong shape: ${name} is [${tensor.shape.join(", ")}], expected [${shape.join(", ")}]`);
+    else if (!tensor.data.every(Number.isFinite)) problems.push(`not finite: ${name}`);
+  }
+  for (const name of tensors.keys()) if (!shapes.has(name)) problems.push(`unexpected: ${name}`);
+  return problems;
+}
+
+/** @throws EngineError BAD_WEIGHTS listing problems, if there are any: "adapter a does not fit: 2 problems …" */
+export function refuseMisfits(what: string, problems: readonly string[], detail: { where: string; fix: string }): void {
+  if (problems.length === 0) return;
+  const count = `${problems.length} problem${problems.length > 1 ? "s" : ""}`;
+  throw new EngineError("BAD_WEIGHTS", `${what}: ${count}\n  ${problems.join("\n  ")}`, detail);
+}
+
 /** [rows, columns] to [columns, rows]. */
 export function transpose(data: ArrayLike<number>, rows: number, columns: number): Float32Array {
   const turned = new Float32Array(rows * columns);

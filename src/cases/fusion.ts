@@ -39,6 +39,7 @@ const member = (width: number, state: NonNullable<FusionMember["state"]>): Fusio
 const settings: readonly Setting[] = [
   { name: "1 row, 1 adapter of 1", rows: 1, width: 4, members: [1] },
   { name: "no rows", rows: 0, width: 8, members: [8, 8] },
+  { name: "one of three fusions", rows: 17, width: 8, members: [8, member(5, "forced"), 3], slotted: true },
   { name: "2 adapters of 48", rows: 33, width: 48, members: [48, 48] },
   { name: "2 adapters of 48, query apart", rows: 17, width: 48, members: [48, 48], apart: true },
   { name: "3 adapters, odd widths", rows: 16, width: 8, members: [7, 3, 8] },
@@ -151,8 +152,3 @@ function caseOf(setting: Setting): OpCase {
 
 /** Cases of `fusion`. */
 export const fusionCases: CaseTable = { stem: "fusion", cases: settings.map(caseOf) };
-
-/** The row of the table is named by a run-time size: its reference has to be told the sizes. */
-export const fusionSlotCases: readonly OpCase[] = [
-  caseOf({ name: "one of three fusions", rows: 17, width: 8, members: [8, member(5, "forced"), 3], slotted: true }),
-];

@@ -6,6 +6,7 @@
 import { buildHead, expectedHeadTensors, headRows, initialHeadTensors } from "../adapters/heads.ts";
 import type { HeadConfig } from "../adapters/heads-config.ts";
 import { readHeadConfig } from "../adapters/heads-config.ts";
+import { misfits, refuseMisfits } from "../adapters/tensors.ts";
 import type { AdapterTensor } from "../adapters/tensors.ts";
 import { EngineError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
@@ -233,25 +234,8 @@ function headParameter(key: string, tail: string): string {
 }
 
 function checkHead(name: string, config: HeadConfig, tensors: ReadonlyMap<string, AdapterTensor>, width: number): void {
-  const expected = expectedHeadTensors(config, width);
-  const problems: string[] = [];
-  for (const [tail, shape] of expected) {
-    const tensor = tensors.get(tail);
-    if (tensor === undefined) problems.push(`missing: ${tail} [${shape.join(", ")}]`);
-    else if (tensor.shape.join() !== shape.join())
-      problems.push(`wrong shape: ${tail} is [${tensor.shape.join(", ")}], expected [${shape.join(", ")}]`);
-    else if (!tensor.data.every(Number.isFinite)) problems.push(`not finite: ${tail}`);
-  }
-  for (const tail of tensors.keys()) if (!expected.has(tail)) problems.push(`unexpected: ${tail}`);
-  if (problems.length === 0) return;
-  throw new EngineError(
-    "BAD_WEIGHTS",
-    `head ${name} does not fit: ${problems.length} problem${problems.length > 1 ? "s" : ""}\n  ${problems.join("\n  ")}`,
-    {
-      where: name,
-      fix: "check num_labels and the host's width",
-    },
-  );
+  const problems = misfits(tensors, expectedHeadTensors(config, width));
+  refuseMisfits(`head ${name} does not fit`, problems, { where: name, fix: "check num_labels and the host's width" });
 }
 
 /** @returns whether a head gives one row per token. */

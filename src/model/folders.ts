@@ -3,6 +3,7 @@
 import type { AdapterSource } from "../adapters/define.ts";
 import { adapterPresets } from "../adapters/config/presets.ts";
 import { fusionPresets } from "../adapters/fusion-config.ts";
+import { refuseMisfits } from "../adapters/tensors.ts";
 import type { AdapterTensor, AdapterTensors } from "../adapters/tensors.ts";
 import { EngineError } from "../errors.ts";
 import { ADAPTER_CONFIG, readAdapterFolder } from "../formats/adapter-hub/read-adapter.ts";
@@ -134,13 +135,12 @@ function checkFit(
   const layers = [...tensors.keys()].flatMap((key) => /^layers\.(\d+)\./.exec(key)?.[1] ?? []).map(Number);
   const deepest = Math.max(-1, ...layers);
   if (deepest >= shape.layers) problems.push(`layers: it names layer ${deepest}, the host has ${shape.layers}`);
-  if (problems.length === 0) return;
   if (hiddenSize !== null && hiddenSize !== shape.width) {
     for (const [key, { shape: axes }] of tensors)
       if (axes.includes(hiddenSize)) problems.push(`wrong shape: ${key} [${axes.join(", ")}]`);
   }
-  const message = `adapter ${name} does not fit the host: ${problems.length} problem${problems.length > 1 ? "s" : ""}\n  ${problems.join("\n  ")}`;
-  throw new EngineError("BAD_WEIGHTS", message, { where: name, fix: "load the host that the adapter was trained on" });
+  const fix = "load the host that the adapter was trained on";
+  refuseMisfits(`adapter ${name} does not fit the host`, problems, { where: name, fix });
 }
 
 /** What was read for a fusion; names of null mean that it does not say which adapters it joins. */

@@ -1,6 +1,6 @@
 /** @file Everything that follows from the lengths of a batch: run-time sizes, segment tables, capacities of plans. */
 
-import { copiesOf, fillFeed, viewsOf } from "../adapters/feeds.ts";
+import { copiesOf, fillFeed, offsetsOf, viewsOf } from "../adapters/feeds.ts";
 import type { Feed, FeedSource, Stage, StageStep } from "../adapters/feeds.ts";
 import { stagePrefix } from "../adapters/evaluate/context.ts";
 import { prefixTable } from "../adapters/pack-rows.ts";
@@ -41,15 +41,6 @@ export interface LengthParts {
   readonly slots: Sizes;
 }
 
-/** Offsets of sequences of these lengths: one entry more than there are sequences. */
-export function offsets(lengths: readonly number[]): Uint32Array {
-  const table = new Uint32Array(lengths.length + 1);
-  lengths.forEach((length, index) => {
-    table[index + 1] = (table[index] as number) + length;
-  });
-  return table;
-}
-
 /** Run-time symbols that a graph uses. */
 export function symbolsOf(graph: Graph): Set<string> {
   const symbols = new Set<string>();
@@ -84,7 +75,7 @@ export function stageOf(name: string): Stage {
 /** Sizes and run-time inputs that a graph needs for sequences of these lengths. */
 export function lengthsFor({ graph, feeds }: BuiltGraph, parts: LengthParts): Lengths {
   const { rows, shape, hostFeed } = parts;
-  const inputs: Record<string, Uint32Array | Float32Array> = { ...hostFeed.inputs, segments: offsets(rows) };
+  const inputs: Record<string, Uint32Array | Float32Array> = { ...hostFeed.inputs, segments: offsetsOf(rows) };
   const table = (name: string): Uint32Array => {
     inputs[name] ??= tableNamed(name, source);
     return inputs[name] as Uint32Array;
@@ -125,7 +116,7 @@ export function lengthsFor({ graph, feeds }: BuiltGraph, parts: LengthParts): Le
 function tableNamed(name: string, source: FeedSource): Uint32Array {
   const selected = selectionOf(name);
   const lengths = viewsOf(source, stageOf(name)).map(({ rows }) => rows);
-  return offsets(selected === null ? lengths : lengths.map((length) => selectedCount(length, selected.reduction)));
+  return offsetsOf(selected === null ? lengths : lengths.map((length) => selectedCount(length, selected.reduction)));
 }
 
 /** The size of a stage's symbol; 0 for symbols that an input's length gives. */

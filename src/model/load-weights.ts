@@ -1,6 +1,6 @@
 /** @file Checkpoint tensors into resident parameters: everything is checked, and listed at once, before anything is allocated. */
 
-import { EngineError } from "../errors.ts";
+import { refuseMisfits, transpose } from "../adapters/tensors.ts";
 import type { StoredTensor } from "../formats/tensor.ts";
 import { toFloat32, toIntegers } from "../formats/tensor.ts";
 import { packF16 } from "../half.ts";
@@ -52,22 +52,12 @@ function reasonFor(host: Host, name: string): string | undefined {
   return host.ignored.find(({ pattern }) => pattern.test(name))?.reason;
 }
 
-function transpose(data: Float32Array, [rows, columns]: readonly number[]): Float32Array {
-  const height = rows as number;
-  const width = columns as number;
-  const turned = new Float32Array(data.length);
-  for (let row = 0; row < height; row += 1) {
-    for (let column = 0; column < width; column += 1)
-      turned[column * height + row] = data[row * width + column] as number;
-  }
-  return turned;
-}
-
 /** Joins the parts of a parameter along their first axis and turns Conv1D matrices round. */
 function assemble(spec: WeightSpec, tensors: Tensors): Float32Array {
   const parts = spec.parts.map((part) => {
     const data = toFloat32(tensors.get(part.tensor) as StoredTensor);
-    return part.transpose === true ? transpose(data, part.shape) : data;
+    const [rows, columns] = part.shape as [number, number];
+    return part.transpose === true ? transpose(data, rows, columns) : data;
   });
   if (parts.length === 1) return parts[0] as Float32Array;
   const joined = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
@@ -97,13 +87,10 @@ export function readWeights(host: Host, tensors: Tensors, file: string): ReadWei
       parameters.set(spec.name, { spec, data });
     }
   }
-  if (listed.length > 0) {
-    const message = `${file} does not fit the ${host.shape.family} host: ${listed.length} problem${listed.length > 1 ? "s" : ""}\n  ${listed.join("\n  ")}`;
-    throw new EngineError("BAD_WEIGHTS", message, {
-      where: file,
-      fix: "check that config and weights belong together",
-    });
-  }
+  refuseMisfits(`${file} does not fit the ${host.shape.family} host`, listed, {
+    where: file,
+    fix: "check that config and weights belong together",
+  });
   const tables = new Map(
     (host.tables ?? []).map(({ tensor }) => [tensor, integers(tensors.get(tensor) as StoredTensor)]),
   );

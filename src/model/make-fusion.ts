@@ -2,6 +2,7 @@
 
 import type { Fusion } from "../adapters/fusions.ts";
 import { expectedFusionTensors, initFusion, readFusion } from "../adapters/fusion-config.ts";
+import { misfits, refuseMisfits } from "../adapters/tensors.ts";
 import type { AdapterTensors } from "../adapters/tensors.ts";
 import { EngineError } from "../errors.ts";
 import type { HostShape } from "../hosts/host.ts";
@@ -27,23 +28,11 @@ function check(
   expected: ReadonlyMap<string, readonly number[]>,
   width: number,
 ): void {
-  const problems: string[] = [];
-  for (const [key, shape] of expected) {
-    const tensor = tensors.get(key);
-    if (tensor === undefined) problems.push(`missing: ${key} [${shape.join(", ")}]`);
-  }
-  for (const [key, tensor] of tensors) {
-    const shape = key.endsWith(".bias") ? [width] : [width, width];
-    if (tensor.shape.join() !== shape.join())
-      problems.push(`wrong shape: ${key} is [${tensor.shape.join(", ")}], expected [${shape.join(", ")}]`);
-    else if (!tensor.data.every(Number.isFinite)) problems.push(`not finite: ${key}`);
-  }
-  if (problems.length === 0) return;
-  const message = `fusion ${name} does not fit: ${problems.length} problem${problems.length > 1 ? "s" : ""}\n  ${problems.join("\n  ")}`;
-  throw new EngineError("BAD_WEIGHTS", message, {
-    where: name,
-    fix: "fuse the adapters that the fusion was trained for",
-  });
+  // Weights for places where none of the adapters stands are never used, but must be sound.
+  const others = [...tensors.keys()].map((key) => [key, key.endsWith(".bias") ? [width] : [width, width]] as const);
+  const problems = misfits(tensors, new Map<string, readonly number[]>([...expected, ...others]));
+  const fix = "fuse the adapters that the fusion was trained for";
+  refuseMisfits(`fusion ${name} does not fit`, problems, { where: name, fix });
 }
 
 /** Adds a fusion of adapters that are here, and folds it for them (DESIGN §5.2). */

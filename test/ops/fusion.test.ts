@@ -1,7 +1,7 @@
 /** @file `fusion` on the device against float64; its record, its refusals, its cost. */
 
 import { describe, expect, test } from "vitest";
-import { fusionCases, fusionSlotCases } from "../../src/cases/fusion.ts";
+import { fusionCases } from "../../src/cases/fusion.ts";
 import { evaluateCase } from "../../src/cases/evaluate.ts";
 import type { OpCase } from "../../src/cases/case.ts";
 import { fusion, fusionColumns, fusionRecord } from "../../src/ops/fusion.ts";
@@ -12,10 +12,6 @@ import { sharedGpu } from "../gpu-fixture.ts";
 import { describeOp } from "./check-case.ts";
 
 describeOp(fusion, reference, fusionCases);
-for (const opCase of fusionSlotCases) {
-  const sized: typeof reference = (inputs, attributes) => reference(inputs, attributes, opCase.sizes);
-  describeOp(fusion, sized, { stem: "fusion", cases: [opCase] });
-}
 
 const rows = runtimeDim("rows");
 const f32 = (...shape: TensorType["shape"]): TensorType => ({ shape, element: "f32" });
@@ -70,7 +66,8 @@ describe("shapes of a fusion", () => {
 
   test("a row past the table is refused as the run starts", async () => {
     const gpu = await sharedGpu();
-    const stray: OpCase = { ...(fusionSlotCases[0] as OpCase), sizes: { fusion: 3 } };
+    const slotted = fusionCases.cases.find(({ sizes }) => sizes !== undefined) as OpCase;
+    const stray: OpCase = { ...slotted, sizes: { fusion: 3 } };
     await expect(evaluateCase(gpu, fusion, stray)).rejects.toThrow("fusion: fusion is 3, the table has 3 rows");
   });
 });
