@@ -1,5 +1,7 @@
 /** @file What callers hand in for adapters, fusions and heads (names of presets, folders, plain data), as one kind of description. */
 
+import { compositionFromJson } from "../adapters/composition-json.ts";
+import type { Composition } from "../adapters/composition.ts";
 import type { AdapterSource } from "../adapters/define.ts";
 import { adapterPresets } from "../adapters/config/presets.ts";
 import { fusionPresets } from "../adapters/fusion-config.ts";
@@ -10,6 +12,7 @@ import { ADAPTER_CONFIG, readAdapterFolder } from "../formats/adapter-hub/read-a
 import { readFusionFolder } from "../formats/adapter-hub/read-fusion.ts";
 import { readHeadFolder } from "../formats/adapter-hub/read-head.ts";
 import type { StoredOrigin } from "../formats/adapter-hub/types.ts";
+import { SETUP_FILE, readSetupFolder } from "../formats/adapter-hub/setup.ts";
 import type { Folder } from "../formats/folder.ts";
 import type { HostShape } from "../hosts/host.ts";
 import type { HeadSource } from "./added-heads.ts";
@@ -187,4 +190,10 @@ export async function readHeadInput(input: HeadInput, openFolder: OpenFolder): P
   const folder = await open(input, "head_config.json", openFolder, []);
   const { config, tensors, hiddenSize } = await readHeadFolder(folder);
   return { config: hiddenSize === null ? config : { config, hidden_size: hiddenSize }, tensors };
+}
+
+/** Reads the composition of a saved setup. */
+export async function readSetup(input: string | URL | Folder, openFolder: OpenFolder): Promise<Composition> {
+  const folder = await open(input, SETUP_FILE, openFolder, []);
+  return compositionFromJson(await readSetupFolder(folder));
 }

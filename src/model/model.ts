@@ -5,6 +5,7 @@ import type { Composition, CompositionInput } from "../adapters/composition.ts";
 import type { BankSize, BankStatus } from "../adapters/bank.ts";
 import type { Fusion } from "../adapters/fusions.ts";
 import { EngineError } from "../errors.ts";
+import type { Folder } from "../formats/folder.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Explanation } from "../graph/explain.ts";
 import type { Parameters } from "../graph/parameters.ts";
@@ -20,7 +21,7 @@ import type { Batch } from "./batch.ts";
 import type { Active } from "./composed.ts";
 import { contentsOf } from "./contents.ts";
 import type { ModelContents } from "./contents.ts";
-import { readFusionInput, readHeadInput } from "./folders.ts";
+import { readFusionInput, readHeadInput, readSetup } from "./folders.ts";
 import type { AdapterInput, FusionInput, HeadInput, OpenFolder } from "./folders.ts";
 import { layerList } from "./layer-list.ts";
 import { makeFusion } from "./make-fusion.ts";
@@ -224,6 +225,15 @@ export class Model {
   setActive(input: CompositionInput, options: { readonly compat?: Compat | null } = {}): void {
     this.#alive();
     this.#active = input === null ? null : checkActive(this.#state, input, options.compat);
+  }
+
+  /**
+   * Makes the composition of a folder's `adapter_setup.json` active; its adapters and fusions must be here.
+   * @throws EngineError as setActive does; NOT_FOUND, BAD_FILE
+   */
+  async loadSetup(folder: string | URL | Folder, options: { readonly compat?: Compat | null } = {}): Promise<void> {
+    this.#alive();
+    this.setActive(await readSetup(folder, this.#parts.openFolder), options);
   }
 
   /**

@@ -242,7 +242,11 @@ describe("saving", () => {
       model.setActive(composition);
       await saveSetup(model, join(disk, "setup"));
       expect(compositionFromJson(parseSetup(read()))).toEqual(composition);
+      model.setActive("a");
+      await model.loadSetup(join(disk, "setup"));
+      expect(model.active).toEqual(composition);
     }
+    await expect(model.loadSetup(join(disk, "nowhere"))).rejects.toMatchObject({ code: "NOT_FOUND" });
     // A bare name becomes the stack that the library wants at the root.
     model.setActive("a");
     await saveSetup(model, join(disk, "setup"));
