@@ -61,24 +61,39 @@ export interface IgnoredTensors {
   readonly reason: "buffer" | "tied copy" | "head of another task";
 }
 
-/** Which rows a layer computes: all of them, or a selection with keys from the selection or from all rows. */
+/** Rows that keys and values are made of, where they are not those that ask: a selection of their own. */
+export interface KeyRows {
+  readonly selection: Selection;
+  /** What is done to these rows before they are projected. */
+  readonly change?: (rows: Value) => Value;
+}
+
+/** Which rows are computed: all of them, or a selection with keys from the selection, from all rows, or from another one. */
 export type LayerRows =
   | { readonly selection: null }
-  | { readonly selection: Selection; readonly keys: "selected" | "all" };
+  | { readonly selection: Selection; readonly keys: "selected" | "all" | KeyRows };
 
-/** The heavy path of a layer over the rows asked for. */
+/** The heavy path over the rows asked for. */
 export interface HeavyPath {
-  /** Output of the frozen layer for these rows: [rows, d]. */
+  /** The stream after the frozen part for these rows: [rows, d]. */
   readonly output: Value;
   /** Output minus input, formed without that subtraction where the architecture allows it. */
   readonly delta: () => Value;
 }
 
-/** A layer in two steps, because a router must see the input before the rows of the heavy path are known. */
-export interface HostLayer {
-  /** The layer site: what routers and light paths read. LN1(x) on pre-LN hosts, x on post-LN hosts (MATHS §1.2). */
+/** A frozen part in two steps, because a router must see its input before the rows of the heavy path are known. */
+export interface HostPart {
+  /** What routers and light paths read: the norm of the stream on pre-LN hosts, the stream itself on post-LN hosts (MATHS §1.2). */
   readonly siteInput: Value;
   readonly heavy: (rows: LayerRows) => HeavyPath;
+}
+
+/** A layer, as a whole and in its two sub-layers. */
+export interface HostLayer extends HostPart {
+  /** Self-attention with its add and norm. */
+  readonly attention: HostPart;
+  /** The feed-forward part over the stream of all rows after attention; keys play no part. */
+  readonly ffn: (h: Value) => HostPart;
 }
 
 /** Hidden states with the table of their sequences. */

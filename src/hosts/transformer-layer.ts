@@ -8,8 +8,8 @@ import { attention } from "../ops/attention.ts";
 import { attentionProbabilities } from "../ops/attention-probabilities.ts";
 import { elementwise } from "../ops/elementwise.ts";
 import { gatherRows } from "../ops/gather-rows.ts";
-import type { LayerSites, LinearMap, MapWeights, ResidualSite } from "../sites/site.ts";
-import type { HeavyPath, HostLayer, HostShape, LayerRows, Stream } from "./host.ts";
+import type { LayerSites, LinearMap, MapWeights, ResidualSite, Selection } from "../sites/site.ts";
+import type { HeavyPath, HostLayer, HostShape, KeyRows, LayerRows, Stream } from "./host.ts";
 import { probabilityCount } from "./symbols.ts";
 import type { WeightLookup } from "./weights.ts";
 
@@ -52,20 +52,19 @@ function subtract(b: GraphBuilder, left: Value, right: Value): Value {
   return b.op(elementwise, { a: left, b: right }, { operation: "sub" }).y as Value;
 }
 
-/** @returns the rows of x that are asked for. */
-function take(b: GraphBuilder, x: Value, rows: LayerRows): Value {
-  return rows.selection === null ? x : (b.op(gatherRows, { x, rows: rows.selection.rows }, {}).y as Value);
+/** @returns the selected rows of x. */
+function take(b: GraphBuilder, x: Value, selection: Selection | null): Value {
+  return selection === null ? x : (b.op(gatherRows, { x, rows: selection.rows }, {}).y as Value);
 }
 
 /** y = x·Wᵀ + bias of maps that lie side by side in one matrix, with what stands at their sites. */
 function project(
   b: GraphBuilder,
   x: Value,
-  rows: LayerRows,
+  selection: Selection | null,
   names: readonly LinearMap[],
   { settings, sites, prefix }: LayerParts,
 ): Value {
-  const { selection } = rows;
   const places = names.map((name) => transformerMap(settings.shape, prefix, name));
   const [start] = places as [MapWeights];
   const maps = places.map(({ first, count }, index) => ({
@@ -87,29 +86,39 @@ function close(b: GraphBuilder, site: ResidualSite, { sites }: LayerParts): Valu
   return site.norm === null ? sum : site.norm(sum);
 }
 
+/** The rows that keys and values are made of, and those among them that ask no query; null for all rows. */
+function keyRowsOf(rows: LayerRows): KeyRows | null {
+  if (rows.selection === null || rows.keys === "all") return null;
+  return rows.keys === "selected" ? { selection: rows.selection } : rows.keys;
+}
+
 /**
  * Self-attention and its output projection over the rows asked for: [k, d].
  * k-to-k projects queries, keys and values of the selected rows in one matmul; k-to-all projects keys and values of
- * all rows (MATHS §1.2, eq. 8). Capture points: `attention.probabilities`, `attention.output`.
+ * all rows (MATHS §1.2, eq. 8); keys of a selection of their own are projected by themselves (CoLT5). Capture points:
+ * `attention.probabilities`, `attention.output`.
  */
 function attend(b: GraphBuilder, stream: Stream, rows: LayerRows, parts: LayerParts): Value {
   const { shape } = parts.settings;
   const { hidden: x, segments } = stream;
   const d = shape.heads * shape.headWidth;
   const { selection } = rows;
-  const all = selection !== null && rows.keys === "all";
-  const keysSelected = selection !== null && !all;
-  const queries = take(b, x, rows);
-  const q = project(b, queries, rows, all ? ["query"] : ["query", "key", "value"], parts);
+  const chosen = keyRowsOf(rows);
+  const keySelection = chosen?.selection ?? null;
+  const together = keySelection === selection && chosen?.change === undefined;
+  const queries = take(b, x, selection);
+  const q = project(b, queries, selection, together ? ["query", "key", "value"] : ["query"], parts);
+  const taken = together ? queries : take(b, x, keySelection);
+  const keyInput = chosen?.change?.(taken) ?? taken;
   const own = {
-    kv: all ? project(b, x, { selection: null }, ["key", "value"], parts) : q,
-    kAt: all ? 0 : d,
-    vAt: all ? d : 2 * d,
-    segments: keysSelected ? selection.segments : segments,
+    kv: together ? q : project(b, keyInput, keySelection, ["key", "value"], parts),
+    kAt: together ? d : 0,
+    vAt: together ? 2 * d : d,
+    segments: keySelection?.segments ?? segments,
     // Only the causal order asks where a selected row came from.
     positions: selection !== null && shape.causal ? selection.positions : undefined,
   };
-  const site = { ...own, input: keysSelected ? queries : x, width: d, causal: shape.causal, selection, keysSelected };
+  const site = { ...own, input: keyInput, width: d, causal: shape.causal, selection, keySelection };
   const { kv, kAt, vAt, segments: keySegments, positions } = parts.sites.keysValues?.(site) ?? own;
   const inputs = {
     q,
@@ -120,51 +129,99 @@ function attend(b: GraphBuilder, stream: Stream, rows: LayerRows, parts: LayerPa
   };
   const scale = 1 / Math.sqrt(shape.headWidth);
   const { heads, headWidth, causal } = shape;
+  const keysSelected = selection !== null && keySelection === selection;
   const attributes = { heads, headWidth, scale, causal, qAt: 0, kAt, vAt, keysSelected };
   const mixed = b.op(attention, inputs, attributes).y as Value;
   const count = probabilityCount(inputs.q_segments, keySegments);
   b.name("attention.probabilities", b.op(attentionProbabilities, inputs, { ...attributes, count }).y as Value);
-  return b.name("attention.output", project(b, mixed, rows, ["proj"], parts));
+  return b.name("attention.output", project(b, mixed, selection, ["proj"], parts));
 }
 
-function feedForward(b: GraphBuilder, x: Value, rows: LayerRows, parts: LayerParts): Value {
-  const up = project(b, x, rows, ["up"], parts);
+function feedForward(b: GraphBuilder, x: Value, selection: Selection | null, parts: LayerParts): Value {
+  const up = project(b, x, selection, ["up"], parts);
   const active = b.op(activation, { x: up }, { kind: parts.settings.activation }).y as Value;
-  return b.name("ffn.output", project(b, active, rows, ["down"], parts));
+  return b.name("ffn.output", project(b, active, selection, ["down"], parts));
 }
 
 /** LN2(h + FFN(h)) with h = LN1(x + attention(x)). */
 export function postNormLayer(b: GraphBuilder, stream: Stream, parts: LayerParts): HostLayer {
   const { weights, eps } = parts.settings;
   const norm = (name: string) => (x: Value) => weights.norm(b, x, `${parts.prefix}.${name}`, eps);
-  const heavy = (rows: LayerRows): HeavyPath => {
+  const path = (input: Value, output: Value): HeavyPath => ({ output, delta: () => subtract(b, output, input) });
+  const attended = (rows: LayerRows): HeavyPath => {
     const { selection } = rows;
-    const input = take(b, stream.hidden, rows);
-    const attended = attend(b, stream, rows, parts);
-    const first = { place: "attention", output: attended, stream: input, norm: norm("norm1"), selection } as const;
-    const h = close(b, first, parts);
-    const ffn = feedForward(b, h, rows, parts);
-    const output = close(b, { place: "ffn", output: ffn, stream: h, norm: norm("norm2"), selection }, parts);
-    return { output, delta: () => subtract(b, output, input) };
+    const input = take(b, stream.hidden, selection);
+    const output = attend(b, stream, rows, parts);
+    return path(input, close(b, { place: "attention", output, stream: input, norm: norm("norm1"), selection }, parts));
   };
-  return { siteInput: stream.hidden, heavy };
+  const fed = (h: Value, selection: Selection | null): Value => {
+    const output = feedForward(b, h, selection, parts);
+    return close(b, { place: "ffn", output, stream: h, norm: norm("norm2"), selection }, parts);
+  };
+  return {
+    siteInput: stream.hidden,
+    attention: { siteInput: stream.hidden, heavy: attended },
+    ffn: (h) => ({
+      siteInput: h,
+      heavy: ({ selection }) => {
+        const input = take(b, h, selection);
+        return path(input, fed(input, selection));
+      },
+    }),
+    heavy: (rows) => {
+      const output = fed(attended(rows).output, rows.selection);
+      return path(take(b, stream.hidden, rows.selection), output);
+    },
+  };
 }
 
 /** h + FFN(LN2(h)) with h = x + attention(LN1(x)). */
 export function preNormLayer(b: GraphBuilder, stream: Stream, parts: LayerParts): HostLayer {
   const { weights, eps } = parts.settings;
   const { hidden: x, segments } = stream;
-  const siteInput = weights.norm(b, x, `${parts.prefix}.norm1`, eps);
-  const heavy = (rows: LayerRows): HeavyPath => {
+  const norm = (name: string, of: Value): Value => weights.norm(b, of, `${parts.prefix}.${name}`, eps);
+  const siteInput = norm("norm1", x);
+  const plain = parts.sites.residual === undefined;
+  const delta = (input: Value, output: Value, terms: readonly Value[]): Value =>
+    plain ? terms.reduce((sum, term) => add(b, term, sum)) : subtract(b, output, input);
+  const attended = (rows: LayerRows): { input: Value; term: Value; output: Value } => {
     const { selection } = rows;
-    const input = take(b, x, rows);
-    const attended = attend(b, { hidden: siteInput, segments }, rows, parts);
-    const h = close(b, { place: "attention", output: attended, stream: input, norm: null, selection }, parts);
-    const normed = weights.norm(b, h, `${parts.prefix}.norm2`, eps);
-    const ffn = feedForward(b, normed, rows, parts);
-    const output = close(b, { place: "ffn", output: ffn, stream: h, norm: null, selection }, parts);
-    const plain = parts.sites.residual === undefined;
-    return { output, delta: () => (plain ? add(b, ffn, attended) : subtract(b, output, input)) };
+    const input = take(b, x, selection);
+    const term = attend(b, { hidden: siteInput, segments }, rows, parts);
+    return {
+      input,
+      term,
+      output: close(b, { place: "attention", output: term, stream: input, norm: null, selection }, parts),
+    };
   };
-  return { siteInput, heavy };
+  const fed = (normed: Value, h: Value, selection: Selection | null): { term: Value; output: Value } => {
+    const term = feedForward(b, normed, selection, parts);
+    return { term, output: close(b, { place: "ffn", output: term, stream: h, norm: null, selection }, parts) };
+  };
+  return {
+    siteInput,
+    attention: {
+      siteInput,
+      heavy: (rows) => {
+        const { input, term, output } = attended(rows);
+        return { output, delta: () => delta(input, output, [term]) };
+      },
+    },
+    ffn: (h) => {
+      const normed = norm("norm2", h);
+      return {
+        siteInput: normed,
+        heavy: ({ selection }) => {
+          const input = take(b, h, selection);
+          const { term, output } = fed(take(b, normed, selection), input, selection);
+          return { output, delta: () => delta(input, output, [term]) };
+        },
+      };
+    },
+    heavy: (rows) => {
+      const { input, term: first, output: h } = attended(rows);
+      const { term: second, output } = fed(norm("norm2", h), h, rows.selection);
+      return { output, delta: () => delta(input, output, [first, second]) };
+    },
+  };
 }

@@ -71,8 +71,8 @@ export interface KeyValueSite {
   readonly causal: boolean;
   /** The rows that ask; null for all. */
   readonly selection: Selection | null;
-  /** The keys are the selected rows only. */
-  readonly keysSelected: boolean;
+  /** The rows that the keys are of; null for all. */
+  readonly keySelection: Selection | null;
 }
 
 /** Keys and values that attention shall read instead. */

@@ -96,7 +96,7 @@ function gatedRows(
   const index = context.feed(`${tag}.bank`, [dim], { kind: "prefix-rows", ...at, form: "bank" });
   const own = context.feed(`${tag}.own`, [names.offsets], { kind: "prefix-segments", ...at, joined: false });
   const rows = b.op(gatherRows, { x: bank.values(b, table).bank, rows: index }, {}).y as Value;
-  const segments = site.keysSelected ? (site.selection?.segments as Value) : context.segments;
+  const segments = site.keySelection?.segments ?? context.segments;
   const path = (leavesWithPaths(context.program, []).find((one) => one.leaf === leaf) as { path: Path }).path;
   const weight = context.gate(gateTable(table, gates), site.input, gates, segments, context.slots(leaf, path));
   return context.addWeighted(undefined, rows, weight, own);
