@@ -3,6 +3,7 @@
 import { activationCases } from "./activation.ts";
 import { adapterCases } from "./adapter.ts";
 import { attentionCases, attentionProbabilitiesCases } from "./attention.ts";
+import { countBelowCases } from "./count-below.ts";
 import { elementwiseCases } from "./elementwise.ts";
 import { embeddingCases } from "./embedding.ts";
 import { fillCases } from "./fill.ts";
@@ -12,14 +13,17 @@ import { joinRowsCases } from "./join-rows.ts";
 import { layerNormCases } from "./layer-norm.ts";
 import { matmulCases } from "./matmul.ts";
 import { poolCases } from "./pool.ts";
+import { positionScoresCases } from "./position-scores.ts";
 import { rmsNormCases } from "./rms-norm.ts";
 import { rowDotCases } from "./row-dot.ts";
+import { scaleRowsCases } from "./scale-rows.ts";
 import { scatterAddRowsCases } from "./scatter-add-rows.ts";
 import { segmentAffineCases } from "./segment-affine.ts";
 import { segmentCombineCases } from "./segment-combine.ts";
 import { segmentGateCases } from "./segment-gate.ts";
 import { softTopKCases } from "./soft-top-k.ts";
 import { softmaxCases } from "./softmax.ts";
+import { thresholdRowsCases } from "./threshold-rows.ts";
 import { topKCases } from "./top-k.ts";
 import type { CaseTable } from "./case.ts";
 
@@ -29,6 +33,7 @@ export const caseTables: readonly CaseTable[] = [
   adapterCases,
   attentionCases,
   attentionProbabilitiesCases,
+  countBelowCases,
   elementwiseCases,
   embeddingCases,
   fillCases,
@@ -38,13 +43,16 @@ export const caseTables: readonly CaseTable[] = [
   layerNormCases,
   matmulCases,
   poolCases,
+  positionScoresCases,
   rmsNormCases,
   rowDotCases,
+  scaleRowsCases,
   scatterAddRowsCases,
   segmentAffineCases,
   segmentCombineCases,
   segmentGateCases,
   softTopKCases,
   softmaxCases,
+  thresholdRowsCases,
   topKCases,
 ];

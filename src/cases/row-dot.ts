@@ -24,11 +24,17 @@ const dot = (name: string, x: () => Float32Array, width: number): OpCase => ({
   tolerance: toleranceFor(width) * Math.sqrt(width),
 });
 
+const paired = (rows: number, width: number): OpCase => ({
+  ...dot(`${rows}x${width}, rows of their own`, () => normal(rows, rows * width), width),
+  inputs: () => ({ x: matrix(normal(rows, rows * width), width), w: matrix(normal(width, rows * width), width) }),
+});
+
 /** Shapes and hard rows. */
 export const rowDotCases: CaseTable = {
   stem: "row-dot",
   cases: [
     ...SHAPES.map(([rows, width]) => dot(`${rows}x${width}`, () => normal(rows * width, rows * width), width)),
+    ...SHAPES.map(([rows, width]) => paired(rows, width)),
     dot("one dominant", () => hardRows("dominant", 5, 48), 48),
     dot("alternating", () => hardRows("alternating", 5, 768), 768),
     dot("denormals", () => hardRows("denormal", 5, 51), 51),

@@ -4,6 +4,7 @@ import { activation } from "./activation.ts";
 import { adapter } from "./adapter.ts";
 import { attention } from "./attention.ts";
 import { attentionProbabilities } from "./attention-probabilities.ts";
+import { countBelow } from "./count-below.ts";
 import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
 import { fill } from "./fill.ts";
@@ -13,14 +14,17 @@ import { joinRows } from "./join-rows.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { matmul } from "./matmul.ts";
 import { pool } from "./pool.ts";
+import { positionScores } from "./position-scores.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rowDot } from "./row-dot.ts";
+import { scaleRows } from "./scale-rows.ts";
 import { scatterAddRows } from "./scatter-add-rows.ts";
 import { segmentAffine } from "./segment-affine.ts";
 import { segmentCombine } from "./segment-combine.ts";
 import { segmentGate } from "./segment-gate.ts";
 import { softTopK } from "./soft-top-k.ts";
 import { softmax } from "./softmax.ts";
+import { thresholdRows } from "./threshold-rows.ts";
 import { topK } from "./top-k.ts";
 import type { Attributes, Op } from "./op.ts";
 
@@ -29,6 +33,7 @@ export {
   adapter,
   attention,
   attentionProbabilities,
+  countBelow,
   elementwise,
   embedding,
   fill,
@@ -38,19 +43,23 @@ export {
   layerNorm,
   matmul,
   pool,
+  positionScores,
   rmsNorm,
   rowDot,
+  scaleRows,
   scatterAddRows,
   segmentAffine,
   segmentCombine,
   segmentGate,
   softTopK,
   softmax,
+  thresholdRows,
   topK,
 };
 export type {
   Attributes,
   Cost,
+  DeviceCount,
   DeviceTraits,
   Dim,
   ElementType,
@@ -70,6 +79,7 @@ export const opsByStem: Readonly<Record<string, Op<Attributes>>> = Object.fromEn
     adapter,
     attention,
     attentionProbabilities,
+    countBelow,
     elementwise,
     embedding,
     fill,
@@ -79,14 +89,17 @@ export const opsByStem: Readonly<Record<string, Op<Attributes>>> = Object.fromEn
     layerNorm,
     matmul,
     pool,
+    positionScores,
     rmsNorm,
     rowDot,
+    scaleRows,
     scatterAddRows,
     segmentAffine,
     segmentCombine,
     segmentGate,
     softTopK,
     softmax,
+    thresholdRows,
     topK,
   ].map((op) => [op.stem, op as unknown as Op<Attributes>]),
 );

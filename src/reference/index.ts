@@ -4,6 +4,7 @@ import { activation } from "./activation.ts";
 import { adapter } from "./adapter.ts";
 import { attention } from "./attention.ts";
 import { attentionProbabilities } from "./attention-probabilities.ts";
+import { countBelow } from "./count-below.ts";
 import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
 import { fill } from "./fill.ts";
@@ -13,14 +14,17 @@ import { joinRows } from "./join-rows.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { matmul } from "./matmul.ts";
 import { pool } from "./pool.ts";
+import { positionScores } from "./position-scores.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rowDot } from "./row-dot.ts";
+import { scaleRows } from "./scale-rows.ts";
 import { scatterAddRows } from "./scatter-add-rows.ts";
 import { segmentAffine } from "./segment-affine.ts";
 import { segmentCombine } from "./segment-combine.ts";
 import { segmentGate } from "./segment-gate.ts";
 import { softTopK } from "./soft-top-k.ts";
 import { softmax } from "./softmax.ts";
+import { thresholdRows } from "./threshold-rows.ts";
 import { topK } from "./top-k.ts";
 import type { ReferenceTensors } from "./tensor.ts";
 
@@ -29,6 +33,7 @@ export {
   adapter,
   attention,
   attentionProbabilities,
+  countBelow,
   elementwise,
   embedding,
   fill,
@@ -38,14 +43,17 @@ export {
   layerNorm,
   matmul,
   pool,
+  positionScores,
   rmsNorm,
   rowDot,
+  scaleRows,
   scatterAddRows,
   segmentAffine,
   segmentCombine,
   segmentGate,
   softTopK,
   softmax,
+  thresholdRows,
   topK,
 };
 export type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
@@ -63,6 +71,7 @@ export const references: Readonly<Record<string, Reference>> = {
   adapter,
   attention,
   "attention-probabilities": attentionProbabilities,
+  "count-below": countBelow,
   elementwise,
   embedding,
   fill,
@@ -72,13 +81,16 @@ export const references: Readonly<Record<string, Reference>> = {
   "layer-norm": layerNorm,
   matmul,
   pool,
+  "position-scores": positionScores,
   "rms-norm": rmsNorm,
   "row-dot": rowDot,
+  "scale-rows": scaleRows,
   "scatter-add-rows": scatterAddRows,
   "segment-affine": segmentAffine,
   "segment-combine": segmentCombine,
   "segment-gate": segmentGate,
   "soft-top-k": softTopK,
   softmax,
+  "threshold-rows": thresholdRows,
   "top-k": topK,
 };
