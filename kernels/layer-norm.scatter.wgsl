@@ -3,7 +3,7 @@
 //   v = x[r] + residual[r],  s = scatter[r]
 //   y[s] += weight[s] * (gamma * (v - mean(v)) / sqrt(var(v) + EPSILON) + beta - origin[s])
 //
-// Shapes: x and residual [rows, WIDTH], gamma and beta [WIDTH], scatter [rows] u32 (distinct), weight [B],
+// Shapes: x and residual [rows, WIDTH], gamma and beta [WIDTH], scatter [rows] u32 (distinct, past y: skipped), weight [B],
 //   origin and y [B, WIDTH]; y holds the base before. Without weight it is 1, without origin 0.
 // Bindings: 8 storage buffers, WebGPU's default limit. Workgroup memory: none, or 4 LANES bytes with row-workgroup.
 // Algorithm: as layer-norm.wgsl; MATHS 1.2 (post-LN hosts) for the update. Own work.
@@ -22,6 +22,7 @@ const HAS_ORIGIN: bool = true;
 struct Params {
   rows: u32,
   grid_width: u32,
+  targets: u32, // rows of y
 }
 
 @group(0) @binding(0) var<storage, read> x: array<item>;
@@ -64,10 +65,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     squares += d * d;
   }
   let scale = 1.0 / sqrt(row_sum(item_sum(squares), lane) / f32(WIDTH) + EPSILON);
-  let goal = scatter[row];
+  let skipped = scatter[row] >= params.targets;
+  let goal = select(scatter[row], 0u, skipped);
   var factor = 1.0;
   if (HAS_WEIGHT) { factor = weight[goal]; }
-  for (var c = lane; c < end; c += LANES) {
+  let stop = select(end, 0u, skipped);
+  for (var c = lane; c < stop; c += LANES) {
     let d = (load(start, c) - first) - mean;
     var v = d * scale * gamma[c] + beta[c];
     if (HAS_ORIGIN) { v -= origin[goal * ITEMS + c]; }

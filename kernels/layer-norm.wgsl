@@ -1,6 +1,6 @@
 // Layer norm of rows, with an optional residual, an optional gather and an optional router score.
 //
-//   v = x[r] + residual[r]          (one of the two read at row gather[r])
+//   v = x[r] + residual[r]          (one of the two read at row gather[r], zeros where that is past its end)
 //   y[r] = gamma * (v - mean(v)) / sqrt(var(v) + EPSILON) + beta,  score[r] = y[r] . router
 //
 // Shapes: x [rows or A, WIDTH], gamma, beta and router [WIDTH], residual [rows or A, WIDTH], gather [rows] u32,
@@ -24,6 +24,7 @@ const HAS_ROUTER: bool = true;
 struct Params {
   rows: u32,
   grid_width: u32,
+  sources: u32, // rows of the matrix that is read through gather
 }
 
 @group(0) @binding(0) var<storage, read> x: array<item>;
@@ -38,11 +39,22 @@ struct Params {
 
 const ITEMS: u32 = WIDTH / ITEM;
 
-fn load(x_start: u32, residual_start: u32, c: u32) -> item {
+fn load(x_start: u32, residual_start: u32, c: u32, known: bool) -> item {
+  if (GATHER_X || GATHER_RESIDUAL) {
+    return load_gathered(x_start, residual_start, c, known);
+  }
   if (HAS_RESIDUAL) {
     return x[x_start + c] + residual[residual_start + c];
   }
   return x[x_start + c];
+}
+
+fn load_gathered(x_start: u32, residual_start: u32, c: u32, known: bool) -> item {
+  var v = select(item(0.0), x[x_start + c], known || !GATHER_X);
+  if (HAS_RESIDUAL) {
+    v += select(item(0.0), residual[residual_start + c], known || !GATHER_RESIDUAL);
+  }
+  return v;
 }
 
 @compute @workgroup_size(LANES * ROWS)
@@ -53,28 +65,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   // Invocations past the last row stay for the barriers, with nothing to sum.
   let end = select(0u, ITEMS, inside);
   let row = min(place, params.rows - 1u);
-  var x_row = row;
-  var residual_row = row;
-  if (GATHER_X) { x_row = gather[row]; }
-  if (GATHER_RESIDUAL) { residual_row = gather[row]; }
-  let x_start = x_row * ITEMS;
-  let residual_start = residual_row * ITEMS;
+  var source = row;
+  if (GATHER_X || GATHER_RESIDUAL) { source = gather[row]; }
+  let known = source < params.sources;
+  source = select(0u, source, known);
+  let x_start = select(row, source, GATHER_X) * ITEMS;
+  let residual_start = select(row, source, GATHER_RESIDUAL) * ITEMS;
 
-  let first = item(item_first(load(x_start, residual_start, 0u)));
+  let first = item(item_first(load(x_start, residual_start, 0u, known)));
   var sum = item(0.0);
   for (var c = lane; c < end; c += LANES) {
-    sum += load(x_start, residual_start, c) - first;
+    sum += load(x_start, residual_start, c, known) - first;
   }
   let mean = item(row_sum(item_sum(sum), lane) / f32(WIDTH));
   var squares = item(0.0);
   for (var c = lane; c < end; c += LANES) {
-    let d = (load(x_start, residual_start, c) - first) - mean;
+    let d = (load(x_start, residual_start, c, known) - first) - mean;
     squares += d * d;
   }
   let scale = 1.0 / sqrt(row_sum(item_sum(squares), lane) / f32(WIDTH) + EPSILON);
   var dots = item(0.0);
   for (var c = lane; c < end; c += LANES) {
-    let d = (load(x_start, residual_start, c) - first) - mean;
+    let d = (load(x_start, residual_start, c, known) - first) - mean;
     let v = d * scale * gamma[c] + beta[c];
     y[row * ITEMS + c] = v;
     if (HAS_ROUTER) { dots += v * router[c]; }

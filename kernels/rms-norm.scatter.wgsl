@@ -3,7 +3,7 @@
 //   v = x[r] + residual[r],  s = scatter[r]
 //   y[s] += weight[s] * (gamma * v / sqrt(mean(v^2) + EPSILON) - origin[s])
 //
-// Shapes: x and residual [rows, WIDTH], gamma [WIDTH], scatter [rows] u32 (distinct), weight [B],
+// Shapes: x and residual [rows, WIDTH], gamma [WIDTH], scatter [rows] u32 (distinct, past y: skipped), weight [B],
 //   origin and y [B, WIDTH]; y holds the base before. Without weight it is 1, without origin 0.
 // Bindings: 7 storage buffers. Workgroup memory: none, or 4 LANES bytes with row-workgroup.
 // Algorithm: as rms-norm.wgsl. Own work.
@@ -22,6 +22,7 @@ const HAS_ORIGIN: bool = true;
 struct Params {
   rows: u32,
   grid_width: u32,
+  targets: u32, // rows of y
 }
 
 @group(0) @binding(0) var<storage, read> x: array<item>;
@@ -57,10 +58,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     squares += v * v;
   }
   let scale = 1.0 / sqrt(row_sum(item_sum(squares), lane) / f32(WIDTH) + EPSILON);
-  let goal = scatter[row];
+  let skipped = scatter[row] >= params.targets;
+  let goal = select(scatter[row], 0u, skipped);
   var factor = 1.0;
   if (HAS_WEIGHT) { factor = weight[goal]; }
-  for (var c = lane; c < end; c += LANES) {
+  let stop = select(end, 0u, skipped);
+  for (var c = lane; c < stop; c += LANES) {
     var v = load(start, c) * scale * gamma[c];
     if (HAS_ORIGIN) { v -= origin[goal * ITEMS + c]; }
     y[goal * ITEMS + c] += factor * v;

@@ -18,6 +18,7 @@ interface NormCase {
     | "weight"
     | "origin"
     | "scatter"
+    | "stray"
   )[];
   readonly values?: HardRows;
   readonly bench?: boolean;
@@ -47,11 +48,21 @@ const FORMS: readonly NormCase[] = [
   { name: "gather of x", rows: 17, width: 48, options: ["gather x", "residual", "router"] },
   { name: "gather of x alone", rows: 9, width: 7, options: ["gather x"] },
   { name: "gather of residual", rows: 17, width: 48, options: ["gather residual", "residual"] },
+  { name: "gather of x, stray indices", rows: 18, width: 48, options: ["gather x", "residual", "router", "stray"] },
+  { name: "gather of x alone, stray indices", rows: 9, width: 7, options: ["gather x", "stray"] },
+  { name: "gather of residual, stray indices", rows: 17, width: 48, options: ["gather residual", "residual", "stray"] },
   { name: "gather of no rows", rows: 0, width: 48, options: ["gather x"] },
   { name: "scatter", rows: 17, width: 48, options: ["scatter"] },
   { name: "scatter, weight, origin", rows: 18, width: 48, options: ["scatter", "residual", "weight", "origin"] },
   { name: "scatter, odd width", rows: 7, width: 13, options: ["scatter", "residual", "weight", "origin"] },
   { name: "scatter, weight", rows: 33, width: 64, options: ["scatter", "weight"] },
+  { name: "scatter, stray indices", rows: 33, width: 64, options: ["scatter", "stray"] },
+  {
+    name: "scatter, weight, origin, stray indices",
+    rows: 18,
+    width: 13,
+    options: ["scatter", "residual", "weight", "origin", "stray"],
+  },
   { name: "scatter of no rows", rows: 0, width: 8, options: ["scatter", "weight", "origin"] },
 ];
 
@@ -99,12 +110,22 @@ function inputsOf(
   if (values !== undefined) inputs.x = matrix(hardRows(values, rows, width), width);
   for (const [i, name] of vectors.entries()) inputs[name] = vector(normal(2 + i, width, 0.3, name === "gamma" ? 1 : 0));
   if (has("residual")) inputs.residual = has("gather residual") ? spread(4, all, "all") : spread(4, rows, "rows");
-  if (has("gather x") || has("gather residual")) inputs.gather = distinctRows(5, rows, all, "rows");
+  const indices = (seed: number): CaseTensor => {
+    const chosen = distinctRows(seed, rows, all, "rows");
+    return has("stray") ? withStrays(chosen, all) : chosen;
+  };
+  if (has("gather x") || has("gather residual")) inputs.gather = indices(5);
   if (has("router")) inputs.router = vector(normal(6, width, 0.2));
   if (!has("scatter")) return inputs;
-  inputs.scatter = distinctRows(7, rows, all, "rows");
+  inputs.scatter = indices(7);
   inputs.base = spread(8, all, "all");
   if (has("weight")) inputs.weight = { shape: [all], data: normal(9, all, 0.3, 0.8), rows: "all" };
   if (has("origin")) inputs.origin = spread(10, all, "all");
   return inputs;
+}
+
+/** Every third index points nowhere: past the end of a batch's selection, or just past the last row. */
+function withStrays(indices: CaseTensor, all: number): CaseTensor {
+  const data = Uint32Array.from(indices.data, (index, i) => (i % 6 === 1 ? 0xffffffff : i % 6 === 4 ? all : index));
+  return { ...indices, data };
 }

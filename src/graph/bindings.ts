@@ -3,15 +3,18 @@
 import { EngineError } from "../errors.ts";
 import type { BufferSlice, Gpu, Pipeline } from "../gpu/gpu.ts";
 import type { KernelBinding } from "../gpu/kernel-source.ts";
+import type { DeviceCount } from "../ops/op.ts";
 import type { ScheduledLaunch, Step } from "./schedule.ts";
 import type { UniformBlock } from "./uniforms.ts";
-import type { Value } from "./value.ts";
+import type { Node, Value } from "./value.ts";
 
 /** Finds buffers for values and scratch names. */
 export interface BindingPlaces {
   readonly slice: (value: Value) => BufferSlice;
   readonly scratch: (step: number, name: string) => { buffer: GPUBuffer; offset: number };
   readonly unused: (writable: boolean) => BufferSlice;
+  /** Buffers of the launch that sets the grids which follow a symbol. */
+  readonly grids: (symbol: string, name: "table" | "grids") => BufferSlice;
 }
 
 /** Makes the bind group of every launch. */
@@ -23,10 +26,11 @@ export function bindLaunches(
   places: BindingPlaces,
 ): GPUBindGroup[] {
   return launches.map(({ step, scheduled, pipeline }, index) => {
-    const { launch, source } = scheduled;
+    const { launch, source, sets } = scheduled;
     const { node } = steps[step] as Step;
     const slices = source.bindings.map((binding): BufferSlice => {
       if (binding.kind === "uniform") return { buffer: uniforms.buffer, ...uniforms.range(index) };
+      if (sets !== undefined) return gridBinding(sets, binding.name, node, places);
       const scratch = launch.scratch?.[binding.name];
       if (scratch !== undefined) return { ...places.scratch(step, binding.name), size: wholeVectors(scratch * 4) };
       const value = node.outputs[binding.name] ?? node.inputs[binding.name];
@@ -38,6 +42,12 @@ export function bindLaunches(
     });
     return gpu.bindGroup(pipeline, slices, launch.kernel);
   });
+}
+
+/** A variable of kernels/indirect-grids.wgsl, which belongs to no op: what it reads is an output of the step that counts. */
+function gridBinding({ symbol, output }: DeviceCount, name: string, node: Node, places: BindingPlaces): BufferSlice {
+  if (name === "table" || name === "grids") return places.grids(symbol, name);
+  return places.slice(node.outputs[output] as Value);
 }
 
 /** Kernels may bind rows as vec4: a binding covers whole vectors, and at least one. All buffers are padded so. */

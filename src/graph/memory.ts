@@ -7,6 +7,7 @@
 
 import { byteLength } from "../ops/op.ts";
 import type { SizeOf } from "../ops/op.ts";
+import { countOfRows, deviceCounts } from "./indirect.ts";
 import { callOf } from "./schedule.ts";
 import type { Step } from "./schedule.ts";
 import { valueKey } from "./value.ts";
@@ -56,13 +57,18 @@ function root(value: Value): Value {
   return value.node.kind === "view" ? root(value.node.inputs.x as Value) : value;
 }
 
-/** The last step that reads each value; results are read after the last step. */
+/** The last step that reads each value; results are read after the last step, and with them the counts that they are cut by. */
 function lastUses(graph: Graph, steps: readonly Step[]): Map<string, number> {
   const last = new Map<string, number>();
   steps.forEach((step, index) => {
     for (const value of Object.values(step.node.inputs)) last.set(valueKey(root(value)), index);
   });
-  for (const value of graph.outputs.values()) last.set(valueKey(root(value)), Infinity);
+  const counts = deviceCounts(steps);
+  for (const value of graph.outputs.values()) {
+    last.set(valueKey(root(value)), Infinity);
+    const count = countOfRows(value, counts);
+    if (count !== undefined) last.set(valueKey(count), Infinity);
+  }
   return last;
 }
 

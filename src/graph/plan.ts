@@ -6,6 +6,8 @@ import { byteLength, formatShape } from "../ops/op.ts";
 import type { SizeOf, TensorType } from "../ops/op.ts";
 import type { Arena } from "./arena.ts";
 import { bindLaunches } from "./bindings.ts";
+import { IndirectGrids } from "./indirect-grids.ts";
+import { countOfRows, deviceCounts, followCounts } from "./indirect.ts";
 import { planMemory } from "./memory.ts";
 import type { MemoryPlan, Place } from "./memory.ts";
 import type { Parameters } from "./parameters.ts";
@@ -60,6 +62,9 @@ export class Plan {
   readonly #launches: readonly { step: number; scheduled: ScheduledLaunch; pipeline: Pipeline }[];
   readonly #inputs: ReadonlyMap<string, { buffer: GPUBuffer; type: TensorType }>;
   readonly #uniforms: UniformBlock;
+  readonly #grids: IndirectGrids;
+  /** Lengths that the device finds, by symbol. */
+  readonly #counts: ReadonlyMap<string, Value>;
   readonly #timer: GpuTimer | null;
   #profiler: GpuTimer | null = null;
   #bindGroups: GPUBindGroup[] = [];
@@ -77,10 +82,10 @@ export class Plan {
       step.launches.map((scheduled) => ({ step: index, scheduled, pipeline: pipelines[next++] as Pipeline })),
     );
     this.#inputs = createInputs(options);
-    this.#uniforms = new UniformBlock(
-      options.gpu,
-      this.#launches.map(({ scheduled }) => scheduled),
-    );
+    const scheduled = this.#launches.map((launch) => launch.scheduled);
+    this.#uniforms = new UniformBlock(options.gpu, scheduled);
+    this.#grids = new IndirectGrids(options.gpu, scheduled);
+    this.#counts = deviceCounts(steps);
     // A copy ends a pass: a run has at most one pass more than copies.
     this.#timer = options.gpu.createTimer(1 + memory.copies.length);
   }
@@ -88,7 +93,7 @@ export class Plan {
   /** Schedules, plans memory and compiles every pipeline. Throws LIMIT before anything is allocated. */
   static async create(options: PlanOptions): Promise<Plan> {
     const { gpu, graph, capacities } = options;
-    const steps = schedule(graph, gpu.traits, capacities, options.choose);
+    const steps = followCounts(schedule(graph, gpu.traits, capacities, options.choose), capacities);
     const memory = planMemory(graph, steps, sizeLookup(capacities));
     checkBindings(options, memory);
     const sources = steps.flatMap((step) => step.launches.map(({ source }) => source));
@@ -103,8 +108,10 @@ export class Plan {
   }
 
   /**
-   * Runs the plan. `inputs` holds every run-time input by name, `sizes` the length of every symbol.
-   * @returns all outputs of the graph but those of `into`, read back once at the end.
+   * Runs the plan. `inputs` holds every run-time input by name, `sizes` the length of every symbol; of one that the device
+   * finds, the most it can be.
+   * @returns all outputs of the graph but those of `into`, read back once at the end; those that have a row for each of the
+   * rows which the device has found are cut to so many.
    */
   async run(
     inputs: Readonly<Record<string, Float32Array | Uint32Array>>,
@@ -123,22 +130,16 @@ export class Plan {
     const size = sizeLookup(sizes);
     this.#writeInputs(inputs, size);
     this.#uniforms.write(sizes, size);
+    this.#grids.write(sizes);
     this.bind();
     const timer = options.profile === true ? this.#profile() : this.#timer;
     const encoder = gpu.device.createCommandEncoder({ label: "run" });
     const timed = this.#encode(encoder, size, timer, options.profile === true);
     timer?.resolve(encoder, timed);
     this.#keep(encoder, size, options.into ?? {});
-    const wanted = [...this.graph.outputs].filter(([name]) => options.into?.[name] === undefined);
-    const results = wanted.filter(([, value]) => byteLength(value.type, size) > 0);
-    const slices = results.map(([, value]) => this.#slice(value, byteLength(value.type, size)));
     const stamps = timer === null ? [] : [timer.slice(timed)];
-    const bytes = await this.#options.arena.readback.read([...slices, ...stamps], encoder);
-    const outputs = Object.fromEntries(wanted.map(([name, value]) => [name, emptyTensor(value.type, size)]));
-    results.forEach(([name, value], index) => {
-      outputs[name] = hostTensor(value.type, size, bytes[index] as ArrayBuffer);
-    });
-    const stamped = bytes[slices.length];
+    const { outputs, rest } = await this.#read(encoder, sizes, options.into ?? {}, stamps);
+    const stamped = rest[0];
     const gpuMilliseconds = timer === null || stamped === undefined ? null : timer.span(stamped) / 1e6;
     if (options.profile !== true || timer === null || stamped === undefined)
       return { outputs, gpuMilliseconds, launchMilliseconds: null };
@@ -155,6 +156,7 @@ export class Plan {
     this.#disposed = true;
     for (const { buffer } of this.#inputs.values()) this.#options.gpu.destroyBuffer(buffer);
     this.#uniforms.dispose();
+    this.#grids.dispose();
     this.#timer?.destroy();
     this.#profiler?.destroy();
   }
@@ -184,6 +186,7 @@ export class Plan {
       slice: (value) => this.#slice(value, byteLength(value.type, sizeLookup(this.capacities))),
       scratch: (step, name) => ({ buffer: arena.buffer(this.memory.scratchSlot(step, name)), offset: 0 }),
       unused: (writable) => arena.unused(writable),
+      grids: (symbol, name) => this.#grids.slice(symbol, name),
     });
     this.#generation = arena.generation;
   }
@@ -222,11 +225,42 @@ export class Plan {
       const current = open();
       current.setPipeline(pipeline.pipeline);
       current.setBindGroup(0, this.#bindGroups[index] as GPUBindGroup);
-      current.dispatchWorkgroups(x, y, z);
+      const indirect = this.#grids.gridOf(index);
+      if (indirect === null) current.dispatchWorkgroups(x, y, z);
+      else current.dispatchWorkgroupsIndirect(indirect.buffer, indirect.offset);
     });
     if (passes === 0 && timer !== null) open();
     close();
     return passes;
+  }
+
+  /** Submits and reads back the outputs that are wanted and, behind them, other slices. */
+  async #read(
+    encoder: GPUCommandEncoder,
+    sizes: Sizes,
+    into: NonNullable<RunOptions["into"]>,
+    others: readonly BufferSlice[],
+  ): Promise<{ outputs: Record<string, HostTensor>; rest: readonly ArrayBuffer[] }> {
+    const size = sizeLookup(sizes);
+    const wanted = [...this.graph.outputs].filter(([name]) => into[name] === undefined);
+    const results = wanted.filter(([, value]) => byteLength(value.type, size) > 0);
+    const slices = results.map(([, value]) => this.#slice(value, byteLength(value.type, size)));
+    const counts = [...this.#counts].filter(([, count]) =>
+      results.some(([, value]) => countOfRows(value, this.#counts) === count),
+    );
+    const counters = counts.map(([, count]) => this.#slice(count, 4));
+    const bytes = await this.#options.arena.readback.read([...slices, ...counters, ...others], encoder);
+    const found = counts.map(([symbol], index) => [
+      symbol,
+      new Uint32Array(bytes[slices.length + index] as ArrayBuffer)[0],
+    ]);
+    const cut = sizeLookup({ ...sizes, ...Object.fromEntries(found) });
+    const outputs = Object.fromEntries(wanted.map(([name, value]) => [name, emptyTensor(value.type, size)]));
+    results.forEach(([name, value], index) => {
+      const sizeOf = countOfRows(value, this.#counts) === undefined ? size : cut;
+      outputs[name] = hostTensor(value.type, sizeOf, bytes[index] as ArrayBuffer);
+    });
+    return { outputs, rest: bytes.slice(slices.length + counters.length) };
   }
 
   #copy(encoder: GPUCommandEncoder, index: number, size: SizeOf): void {
@@ -297,7 +331,9 @@ function emptyTensor(type: TensorType, size: SizeOf): HostTensor {
   return { shape: type.shape.map(size), data };
 }
 
+/** The value in `bytes`, which may hold rows past the value's last one. */
 function hostTensor(type: TensorType, size: SizeOf, bytes: ArrayBuffer): HostTensor {
-  const data = type.element === "u32" ? new Uint32Array(bytes) : new Float32Array(bytes);
+  const own = bytes.byteLength > byteLength(type, size) ? bytes.slice(0, byteLength(type, size)) : bytes;
+  const data = type.element === "u32" ? new Uint32Array(own) : new Float32Array(own);
   return { shape: type.shape.map(size), data };
 }

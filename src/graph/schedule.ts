@@ -4,14 +4,18 @@ import { EngineError } from "../errors.ts";
 import { specialize } from "../gpu/kernel-source.ts";
 import type { KernelSource } from "../gpu/kernel-source.ts";
 import { kernels, libs } from "../kernels.gen.ts";
-import type { Cost, DeviceTraits, Dim, Launch, OpCall, SizeOf } from "../ops/op.ts";
+import type { Cost, DeviceCount, DeviceTraits, Dim, Launch, OpCall, ReadTable, SizeOf } from "../ops/op.ts";
 import { inputTypes, outputTypes } from "./value.ts";
-import type { AnyOp, Graph, Node } from "./value.ts";
+import type { AnyOp, Graph, Node, Value } from "./value.ts";
 
 /** One dispatch of a schedule. */
 export interface ScheduledLaunch {
   readonly launch: Launch;
   readonly source: KernelSource;
+  /** The symbol that the device has found before this launch and that its grid asks for: the launch is dispatched indirectly. */
+  readonly follows?: string;
+  /** What this launch sets the grids by of all that follow it: kernels/indirect-grids.wgsl. */
+  readonly sets?: DeviceCount;
 }
 
 /** One op of a schedule with its chosen variant. */
@@ -43,9 +47,16 @@ export function callOf(node: Node): OpCall {
   return { inputs: inputTypes(node), outputs: outputTypes(node), attributes: node.attributes };
 }
 
-/** FLOPs and bytes of a node at the given sizes. */
-export function costOf(node: Node, size: SizeOf): Cost {
-  return (node.op as AnyOp).cost(callOf(node), size);
+/** The contents of an integer input or parameter in a run, as far as the host knows them (see {@link ReadTable}). */
+export type TableOf = (value: Value) => Uint32Array | undefined;
+
+/** FLOPs and bytes of a node at the given sizes; without `tables` the lengths of single segments count as equal. */
+export function costOf(node: Node, size: SizeOf, tables?: TableOf): Cost {
+  const read: ReadTable = (role) => {
+    const value = node.inputs[role];
+    return value === undefined ? undefined : tables?.(value);
+  };
+  return (node.op as AnyOp).cost(callOf(node), size, read);
 }
 
 /** Orders the graph and chooses every kernel from the capacities, so that a run never chooses or compiles. */

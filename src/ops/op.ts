@@ -3,8 +3,9 @@
 import { EngineError } from "../errors.ts";
 import type { Constants } from "../gpu/kernel-source.ts";
 import type { DeviceTraits } from "../gpu/traits.ts";
+import type { Cost, ReadTable } from "./cost.ts";
 
-export type { Constants, DeviceTraits };
+export type { Constants, Cost, DeviceTraits, ReadTable };
 
 /** Element types of values. `f16` is a storage type only: two halves in a u32, read with `unpack2x16float`. */
 export type ElementType = "f32" | "u32" | "f16";
@@ -31,13 +32,6 @@ export interface TensorType {
 /** Looks up the size of an axis: its capacity when a plan is made, its value when it runs. */
 export type SizeOf = (dim: Dim) => number;
 
-/** Work and traffic of one call. Multiply-add counts as 2 FLOP (MATHS §1.6). */
-export interface Cost {
-  readonly flops: number;
-  /** Bytes read and written, each input and output counted once. */
-  readonly bytes: number;
-}
-
 /**
  * One dispatch. Bindings are not listed: the WGSL variable names of the kernel are the names of the op's inputs,
  * outputs and scratch buffers; an optional input that is absent is bound to a small zero buffer.
@@ -50,7 +44,10 @@ export interface Launch {
   readonly libs?: readonly string[];
   /** Fields of the kernel's uniform struct `Params`, by name. */
   readonly uniform: Readonly<Record<string, number | Dim | ((size: SizeOf) => number)>>;
-  /** Workgroups to dispatch, from run-time sizes. Any zero skips the launch. */
+  /**
+   * Workgroups to dispatch, from run-time sizes: a {@link foldGrid}; any zero skips the launch. A grid made for fewer rows must
+   * compute those rows, whatever the uniform says: the device may learn the number of rows after the host has filled it.
+   */
   readonly grid: (size: SizeOf) => readonly [number, number, number];
   /** Scratch buffers by WGSL name, in 4-byte elements at capacity. */
   readonly scratch?: Readonly<Record<string, number>>;
@@ -61,6 +58,12 @@ export interface Lack {
   /** The feature in words: `needs the feature shader-f16`. */
   readonly message: string;
   readonly fix: string;
+}
+
+/** A run-time length that the device finds: its symbol and the output that holds it. */
+export interface DeviceCount {
+  readonly symbol: string;
+  readonly output: string;
 }
 
 /** One use of an op: the types of its named inputs and outputs and its attributes. */
@@ -79,7 +82,8 @@ export interface Op<A = Attributes> {
   readonly stem: string;
   /** Types of the outputs, by name; throws `EngineError` SHAPE naming the axis and both values. */
   readonly infer: (inputs: Readonly<Record<string, TensorType>>, attributes: A) => Record<string, TensorType>;
-  readonly cost: (call: OpCall<A>, size: SizeOf) => Cost;
+  /** What a call costs at these sizes; `read` gives integer inputs that the host knows, where a cost depends on their contents. */
+  readonly cost: (call: OpCall<A>, size: SizeOf, read?: ReadTable) => Cost;
   /** Variants that can run this call on the device, best first; sizes are capacities, never a run's lengths. */
   readonly variants: (call: OpCall<A>, device: DeviceTraits, capacity: SizeOf) => readonly string[];
   /**
@@ -89,6 +93,11 @@ export interface Op<A = Attributes> {
   readonly lacking?: (call: OpCall<A>, device: DeviceTraits) => Lack | null;
   /** The launches of one variant. */
   readonly launch: (call: OpCall<A>, variant: string, device: DeviceTraits, capacity: SizeOf) => readonly Launch[];
+  /**
+   * A run-time length that this op finds on the device: the host's size of `symbol` is the most it can be, the u32[1] output
+   * named `output` holds what it is. Later launches whose grid asks for the symbol are then dispatched indirectly.
+   */
+  readonly deviceCount?: (call: OpCall<A>) => DeviceCount;
   /** An output that starts as a copy of an input and is then updated in place: `{ y: "base" }`. */
   readonly inPlace?: (call: OpCall<A>) => Readonly<Record<string, string>>;
 }

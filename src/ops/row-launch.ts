@@ -13,6 +13,7 @@ export interface RowLaunch {
   readonly width: number;
   readonly rows: Dim;
   readonly constants?: Constants;
+  readonly uniform?: Launch["uniform"];
 }
 
 // Few rows a workgroup spread short batches over the cores of a software adapter; it has no wider vectors to fill.
@@ -37,12 +38,12 @@ export function itemLibrary(width: number): string {
  * The launch of a row kernel. `lane` and `workgroup` are one kernel with another `row-*` library, `pair` is the file
  * `<kernel>.pair`; all of them take the libraries `item-*`.
  */
-export function rowLaunch({ kernel, variant, width, rows, constants }: RowLaunch): Launch {
+export function rowLaunch({ kernel, variant, width, rows, constants, uniform }: RowLaunch): Launch {
   const rowsPerWorkgroup = variant === "workgroup" ? 1 : ROWS_PER_WORKGROUP;
   const grid = (size: SizeOf): readonly [number, number, number] => foldGrid(Math.ceil(size(rows) / rowsPerWorkgroup));
   const shared = {
     constants: { ...constants, WIDTH: width, ROWS: rowsPerWorkgroup },
-    uniform: { rows, grid_width: (size: SizeOf) => grid(size)[0] },
+    uniform: { rows, grid_width: (size: SizeOf) => grid(size)[0], ...uniform },
     grid,
   };
   if (variant === "pair") return { ...shared, kernel: `${kernel}.pair`, libs: [itemLibrary(width)] };

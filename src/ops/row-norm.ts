@@ -1,7 +1,8 @@
 /** @file What `layer-norm` and `rms-norm` share: shapes, cost and launches of both their forms. */
 
 import { EngineError } from "../errors.ts";
-import { elementCount, expectDim, expectTensor, staticDim, trafficBytes } from "./op.ts";
+import { counted } from "./cost.ts";
+import { expectDim, expectTensor, staticDim } from "./op.ts";
 import type { Dim, Op, OpCall, TensorType } from "./op.ts";
 import { rowLaunch, rowVariants } from "./row-launch.ts";
 
@@ -18,7 +19,8 @@ type Types = Readonly<Record<string, TensorType>>;
 /**
  * Makes a norm op. Plain form: x, gamma, (beta,) residual?, gather?, router? -> y [R, D], score [R] with a router.
  * Scatter form, where `scatter` is given: x, gamma, (beta,) residual?, scatter, weight?, base, origin? -> y [B, D],
- * which is base updated in place.
+ * which is base updated in place. A gathered index past its source stands for a row of zeros, a scattered one past base is
+ * skipped; scattered rows are distinct.
  * @param vectors the row vectors that the norm always takes
  * @param flopsPerElement multiplications and additions of the plain form without options
  */
@@ -32,12 +34,17 @@ export function rowNorm(stem: string, vectors: readonly string[], flopsPerElemen
         : inferScatter(stem, vectors, inputs);
     },
     cost: (call, size) => {
-      const { residual, router, origin, weight } = call.inputs;
-      const options =
-        [residual, origin, weight].filter((input) => input !== undefined).length + (router === undefined ? 0 : 2);
-      const updates = call.inputs.scatter === undefined ? 0 : 1;
-      const elements = elementCount({ shape: [rowsOf(call), widthOf(stem, call)], element: "f32" }, size);
-      return { flops: elements * (flopsPerElement + options + updates), bytes: trafficBytes(call, size) };
+      const { inputs } = call;
+      const width = widthOf(stem, call);
+      const rows = size(rowsOf(call));
+      const has = (...names: string[]): number => names.filter((name) => inputs[name] !== undefined).length;
+      const around = has("residual", "origin", "weight", "scatter");
+      const parts = { norm: flopsPerElement, router: 2 * has("router"), other: around };
+      const perElement = Object.entries(parts).map(([kind, flops]) => [kind, rows * width * flops] as const);
+      // x is read and y written; base is y before the update. With a router a score per row is written.
+      const matrices = rows * width * (2 + has("residual", "origin", "base"));
+      const columns = rows * has("gather", "scatter", "weight", "router");
+      return counted(Object.fromEntries(perElement), 4 * (matrices + columns + width * has(...vectors, "router")));
     },
     variants: (call, device) => rowVariants(device, widthOf(stem, call)),
     launch: (call, variant) => {
@@ -46,7 +53,8 @@ export function rowNorm(stem: string, vectors: readonly string[], flopsPerElemen
       const constants = { EPSILON: attributes.eps, HAS_RESIDUAL: inputs.residual !== undefined };
       if (inputs.scatter !== undefined) {
         const options = { HAS_WEIGHT: inputs.weight !== undefined, HAS_ORIGIN: inputs.origin !== undefined };
-        return [rowLaunch({ ...common, kernel: `${stem}.scatter`, constants: { ...constants, ...options } })];
+        const uniform = { targets: inputs.base?.shape[0] as Dim };
+        return [rowLaunch({ ...common, kernel: `${stem}.scatter`, constants: { ...constants, ...options }, uniform })];
       }
       const gathered = inputs.gather === undefined ? null : (attributes.gatherOf ?? "x");
       const options = {
@@ -54,7 +62,8 @@ export function rowNorm(stem: string, vectors: readonly string[], flopsPerElemen
         GATHER_RESIDUAL: gathered === "residual",
         HAS_ROUTER: inputs.router !== undefined,
       };
-      return [rowLaunch({ ...common, kernel: stem, constants: { ...constants, ...options } })];
+      const uniform = { sources: (gathered === "residual" ? inputs.residual : inputs.x)?.shape[0] as Dim };
+      return [rowLaunch({ ...common, kernel: stem, constants: { ...constants, ...options }, uniform })];
     },
     inPlace: (call) => (call.inputs.scatter === undefined ? {} : { y: "base" }),
   };

@@ -20,6 +20,11 @@ function sum(x: ArrayLike<number>, residual: ArrayLike<number> | null): Float64A
   return Float64Array.from(x, (value, c) => value + (residual?.[c] ?? 0));
 }
 
+/** A row of a matrix; an index past its end stands for a row of zeros. */
+function gatheredRow(tensor: ReferenceTensor, index: number): ArrayLike<number> {
+  return index < axis(tensor, 0) ? rowOf(tensor, index) : new Float64Array(axis(tensor, 1));
+}
+
 function plain(
   op: string,
   inputs: ReferenceTensors,
@@ -33,8 +38,8 @@ function plain(
   const score = new Float64Array(rows);
   for (let row = 0; row < rows; row += 1) {
     const source = gather === undefined ? row : (gather.data[row] as number);
-    const xRow = rowOf(x, gatherOf === "x" ? source : row);
-    const added = residual === undefined ? null : rowOf(residual, gatherOf === "residual" ? source : row);
+    const xRow = gatheredRow(x, gatherOf === "x" ? source : row);
+    const added = residual === undefined ? null : gatheredRow(residual, gatherOf === "residual" ? source : row);
     const normed = norm(sum(xRow, added));
     y.set(normed, row * width);
     normed.forEach((value, c) => {
@@ -54,6 +59,7 @@ function scatterRows(op: string, inputs: ReferenceTensors, norm: RowFunction): R
   const width = axis(x, 1);
   for (let row = 0; row < axis(x, 0); row += 1) {
     const goal = scatter.data[row] as number;
+    if (goal >= axis(base, 0)) continue;
     const factor = (weight?.data[goal] as number | undefined) ?? 1;
     const from = origin === undefined ? null : rowOf(origin, goal);
     const normed = norm(sum(rowOf(x, row), residual === undefined ? null : rowOf(residual, row)));
