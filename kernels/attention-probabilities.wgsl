@@ -1,8 +1,8 @@
 // Attention probabilities, written out for capture: p = softmax(SCALE * q kᵀ + bias, masked) per head and segment. The
 // attention kernels compute the same p without writing it; see kernels/attention.wgsl for the shapes of the inputs.
 //
-// y [T], T = sum over segments of HEADS * q_s * (PREFIX + kv_s): per segment [HEADS, q_s, PREFIX + kv_s], row-major. Keys that a
-// query may not see have probability 0.
+// y [T], T = sum over segments of HEADS * q_s * kv_s: per segment [HEADS, q_s, kv_s], row-major. Keys that a query may not see
+// have probability 0.
 //
 // One invocation per query row and head: it writes its scores where the probabilities go and then normalises them.
 //
@@ -18,10 +18,9 @@ const Q_AT: u32 = 0u;
 const K_AT: u32 = 0u;
 const CAUSAL: bool = false;
 const HAS_POSITIONS: bool = false;
-const KEYS_SELECTED: bool = false; // the keys are the selected rows too and have their positions
+const HAS_KV_POSITIONS: bool = false;
 const HAS_BIAS: bool = false;
-const BIAS_SIZE: u32 = 1u; // P of bias [HEADS, P, P]
-const PREFIX: u32 = 0u; // prefix keys
+const REACH: i32 = 1i; // D of bias [2 D + 1, HEADS]
 const SCALE: f32 = 0.25;
 const WORKGROUP: u32 = 16u;
 // --- end parameters
@@ -32,7 +31,6 @@ const LOWEST: f32 = -1.0e38; // the first maximum: above MASKED, so that exp(MAS
 
 struct Params {
   segments: u32,
-  queries: u32,
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;
@@ -40,8 +38,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> q_segments: array<u32>;
 @group(0) @binding(3) var<storage, read> kv_segments: array<u32>;
 @group(0) @binding(4) var<storage, read> positions: array<u32>;
-@group(0) @binding(5) var<storage, read> bias: array<f32>;
-@group(0) @binding(6) var<storage, read> prefix: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> kv_positions: array<u32>;
+@group(0) @binding(6) var<storage, read> bias: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y: array<f32>;
 @group(0) @binding(8) var<uniform> params: Params;
 
@@ -53,17 +51,9 @@ fn segment_offset(which: u32, s: u32) -> u32 {
 fn probabilities_before(segment: u32) -> u32 {
   var sum = 0u;
   for (var s = 0u; s < segment; s += 1u) {
-    sum += HEADS * (q_segments[s + 1u] - q_segments[s]) * (PREFIX + kv_segments[s + 1u] - kv_segments[s]);
+    sum += HEADS * (q_segments[s + 1u] - q_segments[s]) * (kv_segments[s + 1u] - kv_segments[s]);
   }
   return sum;
-}
-
-fn prefix_score(query_at: u32, key: u32, head: u32) -> f32 {
-  var sum = 0.0;
-  for (var c = 0u; c < CHUNKS; c += 1u) {
-    sum += dot(q[query_at + c], prefix[(key * HEADS + head) * CHUNKS + c]);
-  }
-  return sum * SCALE;
 }
 
 fn key_score(query_at: u32, row: u32, head: u32, position: u32, key_position: u32) -> f32 {
@@ -77,8 +67,8 @@ fn key_score(query_at: u32, row: u32, head: u32, position: u32, key_position: u3
   }
   sum *= SCALE;
   if (HAS_BIAS) {
-    let last = BIAS_SIZE - 1u;
-    sum += bias[(head * BIAS_SIZE + min(position, last)) * BIAS_SIZE + min(key_position, last)];
+    let distance = clamp(i32(key_position) - i32(position), -REACH, REACH);
+    sum += bias[u32(distance + REACH) * HEADS + head];
   }
   return max(sum, MASKED);
 }
@@ -90,15 +80,17 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = (wid.x + wid.y * groups.x) * WORKGROUP + lane;
-  let head = index / params.queries;
-  let row = index % params.queries;
-  if (head >= HEADS) {
+  // Heads are counted off the grid, which may be made for fewer rows than the run's, or a few more than the segments hold.
+  let queries = groups.x * groups.y * WORKGROUP / HEADS;
+  let head = index / queries;
+  let row = index % queries;
+  if (head >= HEADS || row >= q_segments[params.segments]) {
     return;
   }
   let segment = segment_of(0u, params.segments, row);
   let query_start = q_segments[segment];
   let key_start = kv_segments[segment];
-  let length = PREFIX + kv_segments[segment + 1u] - key_start;
+  let length = kv_segments[segment + 1u] - key_start;
   let rows = q_segments[segment + 1u] - query_start;
   let out = probabilities_before(segment) + (head * rows + row - query_start) * length;
   var position = row - query_start;
@@ -108,17 +100,11 @@ fn main(
   let query_at = row * (Q_STRIDE / 4u) + Q_AT / 4u + head * CHUNKS;
   var top = LOWEST;
   for (var j = 0u; j < length; j += 1u) {
-    var score = 0.0;
-    if (j < PREFIX) {
-      score = prefix_score(query_at, j, head);
-    } else {
-      let key = j - PREFIX;
-      var key_position = key;
-      if (HAS_POSITIONS && KEYS_SELECTED) {
-        key_position = positions[key_start + key];
-      }
-      score = key_score(query_at, key_start + key, head, position, key_position);
+    var key_position = j;
+    if (HAS_KV_POSITIONS) {
+      key_position = kv_positions[key_start + j];
     }
+    let score = key_score(query_at, key_start + j, head, position, key_position);
     y[out + j] = score;
     top = max(top, score);
   }

@@ -3,9 +3,10 @@
 // Staats 2021): no n x n matrix exists.
 //
 // Shapes: q [Q, Q_STRIDE], kv [K, KV_STRIDE], segments as offsets [S + 1]; a head's query, key and value stand from columns
-// Q_AT, K_AT, V_AT + head * HEAD_WIDTH on (q and kv may be one packed matrix). positions [Q]: original positions of selected
-// query rows, ascending in a segment. bias [HEADS, P, P] by original positions. prefix [2 PREFIX, HEADS * HEAD_WIDTH]: keys,
-// then values, seen by every query of every segment. y [Q, HEADS * HEAD_WIDTH].
+// Q_AT, K_AT, V_AT + head * HEAD_WIDTH on (q and kv may be one packed matrix). positions [Q] and kv_positions [K]: original
+// positions of selected queries and keys, ascending in a segment; without them a row's place in its segment. The causal order and
+// bias [2 REACH + 1, HEADS] go by them: the score of a pair gets row clamp(key - query, -REACH, REACH) + REACH of the bias.
+// y [Q, HEADS * HEAD_WIDTH].
 //
 // A workgroup computes 4 * WORKGROUP query rows of one head and one segment, 4 rows per invocation, against blocks of 16 keys
 // (kernels/lib/attention-tile.wgsl). All its invocations need the same keys, so each loads one of four and hands it on with
@@ -27,17 +28,15 @@ const K_AT: u32 = 0u;
 const V_AT: u32 = 32u;
 const CAUSAL: bool = false;
 const HAS_POSITIONS: bool = false;
-const KEYS_SELECTED: bool = false; // the keys are the selected rows too and have their positions
+const HAS_KV_POSITIONS: bool = false;
 const HAS_BIAS: bool = false;
-const BIAS_SIZE: u32 = 1u; // P of bias [HEADS, P, P]
-const PREFIX: u32 = 0u; // prefix keys, and as many prefix values
+const REACH: i32 = 1i; // D of bias [2 D + 1, HEADS]
 const SCALE: f32 = 0.25;
 const WORKGROUP: u32 = 4u; // multiple of 4
 // --- end parameters
 
 struct Params {
   segments: u32,
-  tiles: u32,
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;
@@ -45,8 +44,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> q_segments: array<u32>;
 @group(0) @binding(3) var<storage, read> kv_segments: array<u32>;
 @group(0) @binding(4) var<storage, read> positions: array<u32>;
-@group(0) @binding(5) var<storage, read> bias: array<f32>;
-@group(0) @binding(6) var<storage, read> prefix: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> kv_positions: array<u32>;
+@group(0) @binding(6) var<storage, read> bias: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(8) var<uniform> params: Params;
 
@@ -56,24 +55,17 @@ fn segment_offset(which: u32, s: u32) -> u32 {
 
 var<private> quad_lane: u32;
 
-fn load_chunk(from_prefix: bool, at: u32) -> vec4<f32> {
-  if (from_prefix) {
-    return prefix[at];
-  }
-  return kv[at];
-}
-
 fn own_keys(j: vec4<u32>) -> vec4<u32> {
   return vec4<u32>(j.x + quad_lane);
 }
 
-fn value_tile(from_prefix: bool, at: vec4<u32>, c: u32) -> mat4x4<f32> {
-  let own = load_chunk(from_prefix, at.x + c);
+fn value_tile(at: vec4<u32>, c: u32) -> mat4x4<f32> {
+  let own = kv[at.x + c];
   return mat4x4<f32>(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u));
 }
 
-fn key_tile(from_prefix: bool, at: vec4<u32>, c: u32) -> mat4x4<f32> {
-  return transpose(value_tile(from_prefix, at, c));
+fn key_tile(at: vec4<u32>, c: u32) -> mat4x4<f32> {
+  return transpose(value_tile(at, c));
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -84,11 +76,13 @@ fn main(
   @builtin(subgroup_invocation_id) subgroup_lane: u32,
 ) {
   let index = wid.x + wid.y * groups.x;
-  let head = index / params.tiles;
+  // Heads are counted off the grid, which may be made for fewer rows than the run's: tiles past the last segment are empty.
+  let tiles = groups.x * groups.y / HEADS;
+  let head = index / tiles;
   if (head >= HEADS) {
     return;
   }
-  let tile = find_tile(0u, params.segments, 4u * WORKGROUP, index % params.tiles);
+  let tile = find_tile(0u, params.segments, 4u * WORKGROUP, index % tiles);
   if (tile.first >= tile.end) {
     return;
   }
@@ -98,28 +92,14 @@ fn main(
   let segment_start = q_segments[tile.segment];
   let queries = query_tile(head, rows, segment_start);
   let start = kv_segments[tile.segment];
-  let count = kv_segments[tile.segment + 1u] - start;
+  let keys = Keys(start, kv_segments[tile.segment + 1u] - start);
   quad_lane = subgroup_lane % 4u;
   maximum = vec4<f32>(LOWEST);
-  var seen = count;
-  if (CAUSAL && !KEYS_SELECTED) {
-    // Positions ascend: the tile's last row sees furthest.
-    let last = min(tile.first + 4u * WORKGROUP, tile.end) - 1u;
-    var position = last - segment_start;
-    if (HAS_POSITIONS) {
-      position = positions[last];
-    }
-    seen = min(seen, position + 1u);
-  }
-  var keys: Keys;
-  // The prefix in blocks of its own, then the segment's keys: one call of the long function, so that it compiles once.
-  for (var b = 0u; b < PREFIX_BLOCKS + (seen + 15u) / 16u; b += 1u) {
-    if (b < PREFIX_BLOCKS) {
-      keys = Keys(true, 0u, PREFIX);
-    } else {
-      keys = Keys(false, start, count);
-    }
-    take_block(keys, queries, 16u * select(b, b - PREFIX_BLOCKS, b >= PREFIX_BLOCKS));
+  // Positions ascend: the tile's last row sees furthest.
+  let last = min(tile.first + 4u * WORKGROUP, tile.end) - 1u;
+  let seen = keys_up_to(keys, query_position(last, segment_start));
+  for (var j = 0u; j < seen; j += 16u) {
+    take_block(keys, queries, j);
   }
   write_rows(head, rows, first < tile.end);
 }

@@ -1,8 +1,8 @@
 // y[r] = x[rows[r]]; an index past the end of x, such as 0xFFFFFFFF, gives the row `fill`, or zeros.
 // One workgroup per row.
 //
-// x [A, D], rows [R], fill? [D] -> y [R, D]
-// lib: item-scalar|item-vec4
+// x [A, D], rows [R], fill? [D] -> y [R, D]; of u32 x [A] -> y [R] with WIDTH 1
+// lib: item-scalar|item-vec4|item-u32
 // --- parameters
 const WIDTH: u32 = 8u;
 const HAS_FILL: bool = false;

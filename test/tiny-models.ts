@@ -33,6 +33,18 @@ export const tinyConfigs: Readonly<Record<string, Record<string, unknown>>> = {
     type_vocab_size: 2,
     hidden_act: "gelu",
   },
+  t5: {
+    model_type: "t5",
+    d_model: 32,
+    d_kv: 12,
+    num_heads: 3,
+    num_layers: 2,
+    d_ff: 40,
+    feed_forward_proj: "gated-gelu",
+    relative_attention_num_buckets: 8,
+    relative_attention_max_distance: 12,
+    vocab_size: 30,
+  },
   gpt2: { model_type: "gpt2", n_embd: 32, n_head: 2, n_layer: 2, n_positions: 40, vocab_size: 30 },
   kwt: {
     model_type: "kwt",

@@ -5,13 +5,12 @@
 // one, so a row's bits do not depend on its neighbours. The result stays in private memory from block to block.
 //
 // The kernel that appends this declares the parameters and bindings, and how 4 keys are loaded:
-//   fn own_keys(j: vec4<u32>) -> vec4<u32>                                      the keys this invocation loads
-//   fn key_tile(from_prefix: bool, at: vec4<u32>, c: u32) -> mat4x4<f32>        chunk c of 4 keys, a row per key
-//   fn value_tile(from_prefix: bool, at: vec4<u32>, c: u32) -> mat4x4<f32>      chunk c of 4 values, a column per value
+//   fn own_keys(j: vec4<u32>) -> vec4<u32>                   the keys this invocation loads
+//   fn key_tile(at: vec4<u32>, c: u32) -> mat4x4<f32>        chunk c of 4 keys, a row per key
+//   fn value_tile(at: vec4<u32>, c: u32) -> mat4x4<f32>      chunk c of 4 values, a column per value
 
 const CHUNKS: u32 = HEAD_WIDTH / 4u;
 const WIDTH: u32 = HEADS * CHUNKS;
-const PREFIX_BLOCKS: u32 = (PREFIX + 15u) / 16u;
 const MASKED: f32 = -3.0e38;
 const LOWEST: f32 = -1.0e38; // the first running maximum: above MASKED, so that exp(MASKED - maximum) is 0
 
@@ -22,9 +21,8 @@ struct Queries {
   position: vec4<u32>, // original position of each row in its segment
 }
 
-// The keys of one segment, or of the prefix.
+// The keys of one segment.
 struct Keys {
-  from_prefix: bool,
   start: u32, // first row
   count: u32,
 }
@@ -33,29 +31,65 @@ var<private> result: array<mat4x4<f32>, CHUNKS>; // result[c]: columns 4c .. 4c 
 var<private> maximum: vec4<f32>;
 var<private> total: vec4<f32>;
 
-fn query_tile(head: u32, rows: vec4<u32>, segment_start: u32) -> Queries {
-  var position = rows - segment_start;
+fn query_position(row: u32, segment_start: u32) -> u32 {
   if (HAS_POSITIONS) {
-    position = vec4<u32>(positions[rows.x], positions[rows.y], positions[rows.z], positions[rows.w]);
+    return positions[row];
   }
+  return row - segment_start;
+}
+
+fn query_tile(head: u32, rows: vec4<u32>, segment_start: u32) -> Queries {
+  let position = vec4<u32>(
+    query_position(rows.x, segment_start),
+    query_position(rows.y, segment_start),
+    query_position(rows.z, segment_start),
+    query_position(rows.w, segment_start),
+  );
   return Queries(head, rows * (Q_STRIDE / 4u) + (Q_AT / 4u + head * CHUNKS), position);
+}
+
+// Original positions of 4 keys; keys past the end have that of the last one.
+fn key_positions(keys: Keys, j: vec4<u32>) -> vec4<u32> {
+  if (!HAS_KV_POSITIONS) {
+    return j;
+  }
+  let row = keys.start + min(j, vec4<u32>(keys.count - 1u));
+  return vec4<u32>(kv_positions[row.x], kv_positions[row.y], kv_positions[row.z], kv_positions[row.w]);
+}
+
+// How many keys a query at this position may see: all, or in causal order those up to its own position.
+fn keys_up_to(keys: Keys, position: u32) -> u32 {
+  if (!CAUSAL) {
+    return keys.count;
+  }
+  if (!HAS_KV_POSITIONS) {
+    return min(keys.count, position + 1u);
+  }
+  var low = 0u;
+  var high = keys.count;
+  while (low < high) {
+    let middle = (low + high) / 2u;
+    if (kv_positions[keys.start + middle] <= position) {
+      low = middle + 1u;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
 }
 
 // Scores of one query (s: 4 keys j) as they enter the softmax: scaled, biased, MASKED where the query may not look.
 fn mask_scores(keys: Keys, head: u32, s: vec4<f32>, j: vec4<u32>, position: u32) -> vec4<f32> {
   var visible = j < vec4<u32>(keys.count);
   var score = s * SCALE;
-  if ((CAUSAL || HAS_BIAS) && !keys.from_prefix) {
-    var at = j;
-    if (HAS_POSITIONS && KEYS_SELECTED) {
-      let row = keys.start + min(j, vec4<u32>(keys.count - 1u));
-      at = vec4<u32>(positions[row.x], positions[row.y], positions[row.z], positions[row.w]);
-    }
+  if (CAUSAL || HAS_BIAS) {
+    let at = key_positions(keys, j);
     if (CAUSAL) {
       visible = visible & (at <= vec4<u32>(position));
     }
     if (HAS_BIAS) {
-      let k = (head * BIAS_SIZE + min(position, BIAS_SIZE - 1u)) * BIAS_SIZE + min(at, vec4<u32>(BIAS_SIZE - 1u));
+      let distance = vec4<i32>(at) - vec4<i32>(i32(position));
+      let k = vec4<u32>(clamp(distance, vec4<i32>(-REACH), vec4<i32>(REACH)) + REACH) * HEADS + head;
       score += vec4<f32>(bias[k.x], bias[k.y], bias[k.z], bias[k.w]);
     }
   }
@@ -92,7 +126,7 @@ fn exponentials(s: mat4x4<f32>, top: vec4<f32>) -> mat4x4<f32> {
 // last one (and are masked).
 fn key_rows(keys: Keys, head: u32, j: vec4<u32>) -> vec4<u32> {
   let row = keys.start + min(own_keys(j), vec4<u32>(keys.count - 1u));
-  return row * select(KV_STRIDE / 4u, WIDTH, keys.from_prefix) + head * CHUNKS;
+  return row * (KV_STRIDE / 4u) + head * CHUNKS;
 }
 
 // Takes keys j0 .. j0 + 15 into the running maximum, total and result.
@@ -101,10 +135,6 @@ fn take_block(keys: Keys, queries: Queries, j0: u32) {
   let jb = ja + 4u;
   let jc = ja + 8u;
   let jd = ja + 12u;
-  let from_prefix = PREFIX > 0u && keys.from_prefix;
-  // In kv the values stand beside the keys, in prefix PREFIX rows further on.
-  let key_at = select(K_AT / 4u, 0u, from_prefix);
-  let value_at = select(V_AT / 4u, PREFIX * WIDTH, from_prefix);
   let ra = key_rows(keys, queries.head, ja);
   let rb = key_rows(keys, queries.head, jb);
   let rc = key_rows(keys, queries.head, jc);
@@ -115,10 +145,10 @@ fn take_block(keys: Keys, queries: Queries, j0: u32) {
   var d = mat4x4<f32>();
   for (var i = 0u; i < CHUNKS; i += 1u) {
     let rows = mat4x4<f32>(q[queries.at.x + i], q[queries.at.y + i], q[queries.at.z + i], q[queries.at.w + i]);
-    a += key_tile(from_prefix, ra + key_at, i) * rows;
-    b += key_tile(from_prefix, rb + key_at, i) * rows;
-    c += key_tile(from_prefix, rc + key_at, i) * rows;
-    d += key_tile(from_prefix, rd + key_at, i) * rows;
+    a += key_tile(ra + K_AT / 4u, i) * rows;
+    b += key_tile(rb + K_AT / 4u, i) * rows;
+    c += key_tile(rc + K_AT / 4u, i) * rows;
+    d += key_tile(rd + K_AT / 4u, i) * rows;
   }
   a = mask_tile(keys, queries, a, ja);
   b = mask_tile(keys, queries, b, jb);
@@ -135,10 +165,10 @@ fn take_block(keys: Keys, queries: Queries, j0: u32) {
   for (var i = 0u; i < CHUNKS; i += 1u) {
     let old = result[i];
     var sum = mat4x4<f32>(old[0] * shrink.x, old[1] * shrink.y, old[2] * shrink.z, old[3] * shrink.w);
-    sum += value_tile(from_prefix, ra + value_at, i) * a;
-    sum += value_tile(from_prefix, rb + value_at, i) * b;
-    sum += value_tile(from_prefix, rc + value_at, i) * c;
-    sum += value_tile(from_prefix, rd + value_at, i) * d;
+    sum += value_tile(ra + V_AT / 4u, i) * a;
+    sum += value_tile(rb + V_AT / 4u, i) * b;
+    sum += value_tile(rc + V_AT / 4u, i) * c;
+    sum += value_tile(rd + V_AT / 4u, i) * d;
     result[i] = sum;
   }
 }

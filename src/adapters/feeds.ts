@@ -46,6 +46,7 @@ export type Feed =
       readonly range: PrefixRange;
       readonly joined: boolean;
     }
+  /** Of keys: rows of prefixes stand at position 0, which every query sees, and all rows of a sequence behind them. */
   | { readonly kind: "prefix-positions"; readonly stage: Stage; readonly layer: number };
 
 /** Which of the leaves that carry a prefix are meant; those before them stand in front of the sequence's own rows already. */
@@ -191,7 +192,7 @@ export function fillFeed(feed: Feed, source: FeedSource): Uint32Array | Float32A
       return Uint32Array.from(
         views.flatMap((view) => {
           const before = prefixLength(source, view, feed.layer);
-          return Array.from({ length: view.rows }, (_, row) => before + row);
+          return Array.from({ length: before + view.rows }, (_, row) => Math.max(row - before, 0));
         }),
       );
     }

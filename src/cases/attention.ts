@@ -14,10 +14,12 @@ interface Setting {
   readonly lengths: readonly number[];
   /** Selected in-segment positions per segment: the query rows. All rows when absent. */
   readonly selected?: readonly (readonly number[])[];
-  readonly keysSelected?: boolean;
+  /** In-segment positions of the keys per segment: those of the queries, or others. All rows when absent. */
+  readonly keys?: "selected" | readonly (readonly number[])[];
   readonly causal?: boolean;
-  readonly bias?: "normal" | "masking";
-  readonly prefix?: number;
+  /** D of the relative bias, of normal values, or such that every third distance is masked. */
+  readonly bias?: number;
+  readonly masking?: boolean;
   /** Standard deviation of q, k and v. */
   readonly deviation?: number;
   /** Two of three values are below the smallest normal number. */
@@ -44,6 +46,13 @@ function select(lengths: readonly number[], reduction: number): readonly (readon
 
 const routedLengths = [13, 37, 0, 8, 1, 19, 65];
 const routed = select(routedLengths, 3);
+// Of other rows than the queries, of another number.
+const keyed = select(routedLengths, 2);
+// A few rows before the first one, at position 0 as well, and then all: rows put in front of a sequence.
+const fronted = routedLengths.map((length, s) => [
+  ...Array.from({ length: s }, () => 0),
+  ...Array.from({ length }, (_, at) => at),
+]);
 
 const settings: readonly Setting[] = [
   { name: "1 token", heads: 1, headWidth: 4, lengths: [1] },
@@ -55,16 +64,17 @@ const settings: readonly Setting[] = [
   { name: "one over two tiles", heads: 2, headWidth: 64, lengths: [33, 31, 17] },
   { name: "head width 20", heads: 5, headWidth: 20, lengths: [7, 23] },
   { name: "head width 256", heads: 1, headWidth: 256, lengths: [19, 6] },
-  { name: "bias of -∞", heads: 2, headWidth: 8, lengths: ragged, bias: "masking" },
-  { name: "prefix of 1", heads: 2, headWidth: 8, lengths: ragged, prefix: 1 },
+  { name: "bias within 1", heads: 1, headWidth: 8, lengths: ragged, bias: 1 },
+  { name: "bias within 5, causal", heads: 3, headWidth: 8, lengths: ragged, bias: 5, causal: true },
+  { name: "bias within 40", heads: 2, headWidth: 12, lengths: ragged, bias: 40, packed: true },
+  { name: "bias of -∞", heads: 2, headWidth: 8, lengths: ragged, bias: 12, masking: true },
   {
-    name: "prefix of 30, causal, bias",
+    name: "rows in front, causal",
     heads: 3,
     headWidth: 8,
-    lengths: ragged,
-    prefix: 30,
+    lengths: routedLengths,
+    keys: fronted,
     causal: true,
-    bias: "normal",
   },
   { name: "k-to-all", heads: 3, headWidth: 16, lengths: routedLengths, selected: routed },
   {
@@ -74,20 +84,56 @@ const settings: readonly Setting[] = [
     lengths: routedLengths,
     selected: routed,
     causal: true,
-    bias: "normal",
+    bias: 7,
   },
-  { name: "k-to-k", heads: 3, headWidth: 16, lengths: routedLengths, selected: routed, keysSelected: true },
+  { name: "k-to-all, bias", heads: 3, headWidth: 16, lengths: routedLengths, selected: routed, bias: 20 },
+  { name: "k-to-k", heads: 3, headWidth: 16, lengths: routedLengths, selected: routed, keys: "selected" },
   {
-    name: "k-to-k, causal, bias, prefix, packed",
+    name: "k-to-k, bias",
+    heads: 1,
+    headWidth: 16,
+    lengths: routedLengths,
+    selected: routed,
+    keys: "selected",
+    bias: 9,
+  },
+  {
+    name: "k-to-k, causal, bias, packed",
     heads: 2,
     headWidth: 16,
     lengths: routedLengths,
     selected: routed,
-    keysSelected: true,
+    keys: "selected",
     causal: true,
-    bias: "normal",
-    prefix: 3,
+    bias: 7,
     packed: true,
+  },
+  {
+    name: "keys of their own",
+    heads: 2,
+    headWidth: 16,
+    lengths: routedLengths,
+    selected: routed,
+    keys: keyed,
+    bias: 3,
+  },
+  {
+    name: "keys of their own, causal",
+    heads: 2,
+    headWidth: 16,
+    lengths: routedLengths,
+    selected: routed,
+    keys: keyed,
+    causal: true,
+  },
+  {
+    name: "k-to-all, rows in front, causal",
+    heads: 2,
+    headWidth: 8,
+    lengths: routedLengths,
+    selected: routed,
+    keys: fronted,
+    causal: true,
   },
   { name: "large logits", heads: 3, headWidth: 16, lengths: [40, 3], deviation: 10 },
   { name: "equal rows", heads: 3, headWidth: 16, lengths: [40, 3], equal: true, causal: true },
@@ -123,59 +169,62 @@ function rowInputs(setting: Setting, queries: number, keys: number): Record<stri
     const both: CaseTensor = matrix(data, 3 * width + 4, "queries");
     return { q: both, kv: both };
   }
-  const keyRows = setting.keysSelected === true ? "queries" : "keys";
+  const keyRows = setting.keys === "selected" ? "queries" : "keys";
   return {
     q: matrix(values(queries + 1, queries, width), width, "queries"),
     kv: matrix(values(keys + 2, keys, 2 * width + 4), 2 * width + 4, keyRows),
   };
 }
 
-function biasInput({ heads, lengths, bias }: Setting): CaseTensor {
-  const size = Math.max(...lengths) + 1;
-  const data = normal(size, heads * size * size, 2);
-  // Masks every third key, never the first one, so that no row is left without any.
-  const masked = bias === "masking" ? data.map((value, i) => (i % size > 0 && i % 3 === 0 ? -Infinity : value)) : data;
-  return { shape: [heads, size, size], data: masked };
+/** With `masking`, every third distance of a head is -∞, but never 0, so that no row is left without any key. */
+function biasInput({ heads, masking = false }: Setting, reach: number): CaseTensor {
+  const data = normal(reach, (2 * reach + 1) * heads, 2);
+  const hidden = (i: number): boolean => masking && i % 3 === 0 && Math.floor(i / heads) !== reach;
+  return { shape: [2 * reach + 1, heads], data: data.map((value, i) => (hidden(i) ? -Infinity : value)) };
+}
+
+function keysOf({ keys, selected }: Setting): readonly (readonly number[])[] | undefined {
+  return keys === "selected" ? selected : keys;
+}
+
+/** Rows of every segment: queries and keys. */
+function lengthsOf(setting: Setting): { queryLengths: readonly number[]; keyLengths: readonly number[] } {
+  const count = (rows: readonly (readonly number[])[] | undefined): readonly number[] =>
+    rows?.map(({ length }) => length) ?? setting.lengths;
+  return { queryLengths: count(setting.selected), keyLengths: count(keysOf(setting)) };
 }
 
 function inputsOf(setting: Setting): Record<string, CaseTensor> {
-  const { lengths, selected, keysSelected = false } = setting;
-  const queryLengths = selected?.map((rows) => rows.length) ?? lengths;
-  const keyLengths = keysSelected ? queryLengths : lengths;
+  const { selected, keys, bias } = setting;
+  const { queryLengths, keyLengths } = lengthsOf(setting);
   const inputs: Record<string, CaseTensor> = {
     ...rowInputs(setting, sum(queryLengths), sum(keyLengths)),
     q_segments: segmentTable(queryLengths),
     kv_segments: segmentTable(keyLengths),
   };
-  if (selected !== undefined) {
-    const data = Uint32Array.from(selected.flat());
-    inputs.positions = { shape: [data.length], data, rows: "queries" };
-  }
-  if (setting.bias !== undefined) inputs.bias = biasInput(setting);
-  if (setting.prefix !== undefined) {
-    const width = setting.heads * setting.headWidth;
-    const shape = [2 * setting.prefix, width];
-    inputs.prefix = { shape, data: normal(setting.prefix, 2 * setting.prefix * width) };
-  }
+  const positions = (rows: readonly (readonly number[])[], axis: string): CaseTensor => {
+    const data = Uint32Array.from(rows.flat());
+    return { shape: [data.length], data, rows: axis };
+  };
+  if (selected !== undefined) inputs.positions = positions(selected, "queries");
+  const keyRows = keysOf(setting);
+  if (keyRows !== undefined) inputs.kv_positions = positions(keyRows, keys === "selected" ? "queries" : "keys");
+  if (bias !== undefined) inputs.bias = biasInput(setting, bias);
   return inputs;
 }
 
 function attributesOf(setting: Setting): Record<string, number | boolean> {
-  const { heads, headWidth, packed = false, selected, keysSelected = false, causal = false } = setting;
+  const { heads, headWidth, packed = false, selected, keys, causal = false } = setting;
   const width = heads * headWidth;
-  const fused = packed && (selected === undefined || keysSelected);
+  const fused = packed && (selected === undefined || keys === "selected");
   const columns = fused ? { qAt: 0, vAt: width + 4, kAt: 2 * width + 4 } : { qAt: 0, kAt: 4, vAt: 4 + width };
-  return { heads, headWidth, scale: 1 / Math.sqrt(headWidth), causal, keysSelected, ...columns };
+  return { heads, headWidth, scale: 1 / Math.sqrt(headWidth), causal, ...columns };
 }
 
-/** Probabilities that a case has: Σ heads · queries · (prefix + keys). */
-function probabilityCount({ heads, lengths, selected, keysSelected = false, prefix = 0 }: Setting): number {
-  return sum(
-    lengths.map((length, s) => {
-      const queries = selected?.[s]?.length ?? length;
-      return heads * queries * (prefix + (keysSelected ? queries : length));
-    }),
-  );
+/** Probabilities that a case has: Σ heads · queries · keys. */
+function probabilityCount(setting: Setting): number {
+  const { queryLengths, keyLengths } = lengthsOf(setting);
+  return sum(queryLengths.map((queries, s) => setting.heads * queries * (keyLengths[s] as number)));
 }
 
 /**
@@ -199,7 +248,7 @@ function caseOf(setting: Setting, probabilities: boolean): OpCase {
   };
 }
 
-/** Ragged, selected, causal, biased, prefixed, and logits that are hard. */
+/** Ragged, selected, causal, biased, keys of their own, and logits that are hard. */
 export const attentionCases: CaseTable = {
   stem: "attention",
   cases: settings.map((setting) => caseOf(setting, false)),

@@ -20,21 +20,41 @@ const SHAPES: readonly (readonly [sources: number, rows: number, width: number])
   [50, 65_537, 1],
 ];
 
+function indices(sources: number, rows: number): Uint32Array {
+  const uniform = generator(sources * 31 + rows);
+  // Every fifth index points nowhere, and the next one just past the end.
+  return Uint32Array.from({ length: rows }, (_, r) =>
+    r % 5 === 3 ? NONE : r % 5 === 4 ? sources : Math.floor(uniform() * sources),
+  );
+}
+
 function gather(sources: number, rows: number, width: number, fill: boolean): OpCase {
-  const indices = (): Uint32Array => {
-    const uniform = generator(sources * 31 + rows);
-    // Every fifth index points nowhere, and the next one just past the end.
-    return Uint32Array.from({ length: rows }, (_, r) =>
-      r % 5 === 3 ? NONE : r % 5 === 4 ? sources : Math.floor(uniform() * sources),
-    );
-  };
   return {
     name: `${rows} of ${sources} x ${width}${fill ? ", fill" : ""}`,
     attributes: {},
     inputs: () => ({
       x: matrix(normal(width, sources * width), width, "sources"),
-      rows: { shape: [rows], data: indices(), rows: "rows" },
+      rows: { shape: [rows], data: indices(sources, rows), rows: "rows" },
       ...(fill ? { fill: vector(normal(7, width)) } : {}),
+    }),
+    tolerance: 0,
+    exact: ["y"],
+  };
+}
+
+/** Whole numbers whose bits are, as f32, denormals, NaN and infinities: a copy through f32 could change them. */
+function gatherNumbers(sources: number, rows: number): OpCase {
+  const numbers = (): Uint32Array =>
+    Uint32Array.from(
+      { length: sources },
+      (_, i) => [i, 0x7f800000 + i, 0xffffffff - i, 0x80000000 + i][i % 4] as number,
+    );
+  return {
+    name: `${rows} of ${sources} whole numbers`,
+    attributes: {},
+    inputs: () => ({
+      x: { shape: [sources], data: numbers(), rows: "sources" },
+      rows: { shape: [rows], data: indices(sources, rows), rows: "rows" },
     }),
     tolerance: 0,
     exact: ["y"],
@@ -44,5 +64,15 @@ function gather(sources: number, rows: number, width: number, fill: boolean): Op
 /** Cases of gather-rows. */
 export const gatherRowsCases: CaseTable = {
   stem: "gather-rows",
-  cases: SHAPES.flatMap((shape) => [gather(...shape, false), gather(...shape, true)]),
+  cases: [
+    ...SHAPES.flatMap((shape) => [gather(...shape, false), gather(...shape, true)]),
+    ...(
+      [
+        [1, 1],
+        [13, 40],
+        [0, 5],
+        [9, 0],
+      ] as const
+    ).map(([sources, rows]) => gatherNumbers(sources, rows)),
+  ],
 };

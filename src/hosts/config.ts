@@ -50,9 +50,14 @@ export function only(config: Config, field: string, allowed: unknown): void {
 /** @returns the head width, or an error when the width does not divide or the kernels cannot take it. */
 export function headWidthOf(width: number, heads: number): number {
   const headWidth = width / heads;
-  if (Number.isInteger(headWidth) && headWidth % 4 === 0 && headWidth <= 256) return headWidth;
-  const message = `a head width of ${width} / ${heads} is not a multiple of 4 up to 256`;
-  throw new EngineError("UNSUPPORTED", message, { where: "num_attention_heads" });
+  checkHeadWidth(headWidth, `${width} / ${heads}`, "num_attention_heads");
+  return headWidth;
+}
+
+/** Refuses a head width that the kernels cannot take; `text` is how the error writes it. */
+export function checkHeadWidth(headWidth: number, text: string, where: string): void {
+  if (Number.isInteger(headWidth) && headWidth % 4 === 0 && headWidth <= 256) return;
+  throw new EngineError("UNSUPPORTED", `a head width of ${text} is not a multiple of 4 up to 256`, { where });
 }
 
 /** @returns "prefix." when the checkpoint's names carry it, else "". */

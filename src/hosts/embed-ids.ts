@@ -8,11 +8,11 @@ import type { Stream } from "./host.ts";
 import { ROWS, segmentsInput } from "./symbols.ts";
 import type { WeightLookup } from "./weights.ts";
 
-/** Word vectors of the packed ids, with the rows that a model puts between them. */
-function wordRows(b: GraphBuilder, weights: WeightLookup, site: EmbeddingSite): ReturnType<EmbeddingSite["words"]> {
+/** Word vectors of the packed ids: [rows, width]. */
+function wordRows(b: GraphBuilder, weights: WeightLookup): Stream {
   const segments = segmentsInput(b);
   const inputs = { ids: b.input("ids", [ROWS], "u32"), word: weights.value(b, "embeddings.word"), segments };
-  return site.words(b.op(embedding, inputs, { positionOffset: 0 }).y as Value, segments);
+  return { hidden: b.op(embedding, inputs, { positionOffset: 0 }).y as Value, segments };
 }
 
 /** The sum of word, position and, where the host has them, type vectors over the packed ids: [rows, width]. */
@@ -25,7 +25,8 @@ export function embedSum(
   const position = weights.value(b, "embeddings.position");
   const type_table = weights.has("embeddings.type") ? weights.value(b, "embeddings.type") : undefined;
   if (site !== undefined) {
-    const { words, segments, types } = wordRows(b, weights, site);
+    const rows = wordRows(b, weights);
+    const { words, segments, types } = site.words(rows.hidden, rows.segments);
     const typed = type_table === undefined ? {} : { types, type_table };
     const inputs = { base: words, position, segments, ...typed };
     return { hidden: b.op(embedding, inputs, { positionOffset }).y as Value, segments };
@@ -35,6 +36,14 @@ export function embedSum(
   const ids = b.input("ids", [ROWS], "u32");
   const inputs = { ids, word: weights.value(b, "embeddings.word"), position, segments, ...typed };
   return { hidden: b.op(embedding, inputs, { positionOffset }).y as Value, segments };
+}
+
+/** The word vectors alone, for hosts without a position table, with the rows that a model puts between them. */
+export function embedWords(b: GraphBuilder, weights: WeightLookup, site: EmbeddingSite | undefined): Stream {
+  const rows = wordRows(b, weights);
+  if (site === undefined) return rows;
+  const { words, segments } = site.words(rows.hidden, rows.segments);
+  return { hidden: words, segments };
 }
 
 /** LN(word + position + type) over the packed ids: [rows, width]. */

@@ -8,6 +8,8 @@ import { gpt2 } from "./gpt2.ts";
 import type { Host, HostSource } from "./host.ts";
 import { kwt } from "./kwt.ts";
 import { roberta } from "./roberta.ts";
+import { t5 } from "./t5.ts";
+import { vit } from "./vit.ts";
 
 /** Builders by `model_type`. */
 const builders: Readonly<Record<string, (source: HostSource, half: boolean) => Host>> = {
@@ -17,10 +19,15 @@ const builders: Readonly<Record<string, (source: HostSource, half: boolean) => H
   gpt2,
   kwt,
   roberta,
+  t5,
+  vit,
 };
 
 /** Names of the known architectures. */
 export const hostFamilies: readonly string[] = Object.keys(builders);
+
+/** Those that read images: how pixels are normalised may stand in a file of its own. */
+export const imageFamilies: ReadonlySet<unknown> = new Set(["vit"]);
 
 /**
  * Builds the host that a configuration describes.

@@ -1,4 +1,4 @@
-/** @file The two Transformer layers that all hosts are made of: post-LN (BERT, ALBERT, KWT) and pre-LN (GPT-2, ViT). */
+/** @file The two Transformer layers that all hosts are made of: post-LN (BERT, ALBERT, KWT) and pre-LN (GPT-2, T5, ViT). */
 
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
@@ -19,9 +19,16 @@ export interface LayerSettings {
   readonly weights: WeightLookup;
   readonly activation: ActivationName;
   readonly eps: number;
+  /** Factor of the attention's scores; 1 / √headWidth when absent. */
+  readonly scale?: number;
+  /** What is added to the scores by distance: [2 D + 1, heads], as the op `attention` takes it. */
+  readonly relativeBias?: (b: GraphBuilder) => Value;
 }
 
-/** One layer: its settings, what stands at its sites, and the prefix of its weights `qkv`, `proj`, `norm1`, `up`, `down`, `norm2`. */
+/**
+ * One layer: its settings, what stands at its sites, and the prefix of its weights `qkv`, `proj`, `norm1`, `up`, `down`, `norm2`, with
+ * `gate` where the feed-forward part is gated. Biases are optional; a norm without one is a root-mean-square norm.
+ */
 interface LayerParts {
   readonly settings: LayerSettings;
   readonly sites: LayerSites;
@@ -99,8 +106,10 @@ function keyRowsOf(rows: LayerRows): KeyRows | null {
  * `attention.probabilities`, `attention.output`.
  */
 function attend(b: GraphBuilder, stream: Stream, rows: LayerRows, parts: LayerParts): Value {
-  const { shape } = parts.settings;
+  const { shape, scale = 1 / Math.sqrt(shape.headWidth), relativeBias } = parts.settings;
   const { hidden: x, segments } = stream;
+  // Only the causal order and a relative bias ask where a selected row came from.
+  const placed = shape.causal || relativeBias !== undefined;
   const d = shape.heads * shape.headWidth;
   const { selection } = rows;
   const chosen = keyRowsOf(rows);
@@ -115,32 +124,42 @@ function attend(b: GraphBuilder, stream: Stream, rows: LayerRows, parts: LayerPa
     kAt: together ? d : 0,
     vAt: together ? 2 * d : d,
     segments: keySelection?.segments ?? segments,
-    // Only the causal order asks where a selected row came from.
-    positions: selection !== null && shape.causal ? selection.positions : undefined,
+    positions: placed ? keySelection?.positions : undefined,
   };
-  const site = { ...own, input: keyInput, width: d, causal: shape.causal, selection, keySelection };
+  const { heads, headWidth, causal } = shape;
+  const biased = relativeBias !== undefined;
+  const site = { ...own, input: keyInput, width: d, causal, relativeBias: biased, selection, keySelection };
   const { kv, kAt, vAt, segments: keySegments, positions } = parts.sites.keysValues?.(site) ?? own;
   const inputs = {
     q,
     kv,
     q_segments: selection === null ? segments : selection.segments,
     kv_segments: keySegments,
-    positions,
+    positions: placed ? selection?.positions : undefined,
+    kv_positions: positions,
+    bias: relativeBias?.(b),
   };
-  const scale = 1 / Math.sqrt(shape.headWidth);
-  const { heads, headWidth, causal } = shape;
-  const keysSelected = selection !== null && keySelection === selection;
-  const attributes = { heads, headWidth, scale, causal, qAt: 0, kAt, vAt, keysSelected };
+  const attributes = { heads, headWidth, scale, causal, qAt: 0, kAt, vAt };
   const mixed = b.op(attention, inputs, attributes).y as Value;
-  const count = probabilityCount(inputs.q_segments, keySegments);
-  b.name("attention.probabilities", b.op(attentionProbabilities, inputs, { ...attributes, count }).y as Value);
+  // Of rows that the GPU counts nobody knows in time how many probabilities there are.
+  if ([inputs.q_segments, keySegments].every(({ node }) => node.kind === "input")) {
+    const count = probabilityCount(inputs.q_segments, keySegments);
+    b.name("attention.probabilities", b.op(attentionProbabilities, inputs, { ...attributes, count }).y as Value);
+  }
   return b.name("attention.output", project(b, mixed, selection, ["proj"], parts));
 }
 
+/**
+ * W2·act(W1·x), or gated W2·(act(G·x) ⊙ W1·x): adapters of the map `up` act on the linear half W1, as in the `adapters` library, and
+ * the gate G has no site. Capture point: `ffn.output`.
+ */
 function feedForward(b: GraphBuilder, x: Value, selection: Selection | null, parts: LayerParts): Value {
+  const { shape, weights, activation: kind } = parts.settings;
+  const active = (rows: Value): Value => b.op(activation, { x: rows }, { kind }).y as Value;
   const up = project(b, x, selection, ["up"], parts);
-  const active = b.op(activation, { x: up }, { kind: parts.settings.activation }).y as Value;
-  return b.name("ffn.output", project(b, active, selection, ["down"], parts));
+  const gate = shape.gated === true ? active(weights.linear(b, x, `${parts.prefix}.gate`)) : null;
+  const inner = gate === null ? active(up) : (b.op(elementwise, { a: gate, b: up }, { operation: "mul" }).y as Value);
+  return b.name("ffn.output", project(b, inner, selection, ["down"], parts));
 }
 
 /** LN2(h + FFN(h)) with h = LN1(x + attention(x)). */

@@ -4,6 +4,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
 import { layerNorm } from "../ops/layer-norm.ts";
 import { matmul } from "../ops/matmul.ts";
+import { rmsNorm } from "../ops/rms-norm.ts";
 import type { WeightPart, WeightSpec } from "./host.ts";
 
 /** A linear map y = x·Wᵀ + bias: W [out, in] is made of the named tensors, one below the other. */
@@ -35,9 +36,14 @@ export function linearWeights({ name, parts, inputs, bias, transposed }: LinearS
   return [weight, { name: `${name}.bias`, shape: [out], kind: "vector", parts: biasParts }];
 }
 
-/** @returns the specs of a layer norm's weight and bias. */
-export function normWeights(name: string, tensor: string, width: number): WeightSpec[] {
-  return ["weight", "bias"].map((part) => ({
+/** @returns the specs of a layer norm's weight and bias, or of the weight that a root-mean-square norm has alone. */
+export function normWeights(
+  name: string,
+  tensor: string,
+  width: number,
+  kind: "layer" | "rms" = "layer",
+): WeightSpec[] {
+  return (kind === "layer" ? ["weight", "bias"] : ["weight"]).map((part) => ({
     name: `${name}.${part}`,
     shape: [width],
     kind: "vector",
@@ -86,9 +92,10 @@ export class WeightLookup {
     return b.op(matmul, { x, w: this.value(b, `${name}.weight`), bias }, attributes).y as Value;
   }
 
-  /** LN(x) with the named weights. */
+  /** LN(x) with the named weights; RMS(x) where the norm has no bias. */
   norm(b: GraphBuilder, x: Value, name: string, eps: number): Value {
-    const inputs = { x, gamma: this.value(b, `${name}.weight`), beta: this.value(b, `${name}.bias`) };
-    return b.op(layerNorm, inputs, { eps }).y as Value;
+    const gamma = this.value(b, `${name}.weight`);
+    if (!this.has(`${name}.bias`)) return b.op(rmsNorm, { x, gamma }, { eps }).y as Value;
+    return b.op(layerNorm, { x, gamma, beta: this.value(b, `${name}.bias`) }, { eps }).y as Value;
   }
 }

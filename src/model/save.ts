@@ -44,6 +44,7 @@ export interface SaveAdapterOptions extends SaveOptions {
 interface Writing {
   readonly family: Family;
   readonly weights: WeightsForm;
+  readonly gatedFfn: boolean;
   readonly modelName?: string;
   readonly modelClass?: string;
 }
@@ -62,6 +63,7 @@ function writing(model: Model, { weights = "safetensors", modelName, modelClass 
   return {
     family,
     weights,
+    gatedFfn: model.host.shape.gated === true,
     ...(modelName === undefined ? {} : { modelName }),
     ...(modelClass === undefined ? {} : { modelClass }),
   };

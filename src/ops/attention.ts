@@ -1,6 +1,8 @@
 /** @file Scaled dot-product attention over packed segments, by online softmax: no n × n matrix exists. */
 
 import { EngineError } from "../errors.ts";
+import { SOFTMAX_FLOPS, counted, pairCount } from "./cost.ts";
+import type { ReadTable } from "./cost.ts";
 import { expectDim, expectTensor, foldGrid, staticDim, trafficBytes } from "./op.ts";
 import type { Attributes, Constants, Dim, Op, OpCall, SizeOf, TensorType } from "./op.ts";
 import { segmentCount } from "./per-segment.ts";
@@ -18,10 +20,9 @@ export interface AttentionAttributes extends Attributes {
   readonly qAt?: number;
   readonly kAt?: number;
   readonly vAt?: number;
-  /** The rows of `kv` are the selected rows too (k-to-k): `positions` holds for keys as well. */
-  readonly keysSelected?: boolean;
 }
 
+type AttentionCall = OpCall<AttentionAttributes>;
 type Types = Readonly<Record<string, TensorType>>;
 
 const ROWS_PER_LANE = 4; // of kernels/lib/attention-tile.wgsl
@@ -32,9 +33,9 @@ const SUBGROUP_LANES = { software: 4, hardware: 32 };
 
 /**
  * q[Q, *], kv[K, *] (may be one packed matrix), q_segments[S + 1] u32, kv_segments[S + 1] u32, positions?[Q] u32 (original
- * in-segment positions of selected query rows, ascending; absent: row - segment start), bias?[heads, P, P] by original positions,
- * prefix?[2 L, heads · headWidth] (L keys, then L values, seen by every query) -> y[Q, heads · headWidth].
- * Queries without any key give zeros.
+ * in-segment positions of selected query rows, ascending in a segment; absent: row - segment start), kv_positions?[K] u32 (the same
+ * of keys), bias?[2 D + 1, heads] (relative: score += bias[clamp(kv position - q position, -D, D) + D, head])
+ * -> y[Q, heads · headWidth]. Queries without any key give zeros.
  */
 export const attention: Op<AttentionAttributes> = {
   stem: "attention",
@@ -42,11 +43,16 @@ export const attention: Op<AttentionAttributes> = {
     expectAttention("attention", inputs, attributes, ["kAt", "vAt"]);
     return { y: { shape: [inputs.q?.shape[0] as Dim, attributes.heads * attributes.headWidth], element: "f32" } };
   },
-  // Scores and the weighted sum of the values; the softmax is left out, as in MATHS §1.6.
-  cost: (call, size) => ({
-    flops: 4 * call.attributes.heads * call.attributes.headWidth * scorePairs(call, size),
-    bytes: trafficBytes(call, size),
-  }),
+  // Scores and the weighted sum of the values; the softmax stands apart. Of kv the keys and the values are read.
+  cost: (call, size, read) => {
+    const { heads, headWidth } = call.attributes;
+    const scores = heads * scorePairs(call, size, read);
+    const bias = call.inputs.bias === undefined ? 0 : scores;
+    return counted(
+      { attention: 4 * headWidth * scores, softmax: SOFTMAX_FLOPS * scores, other: bias },
+      attentionBytes(call, size, 2),
+    );
+  },
   variants: (_, device) => (device.subgroups ? ["subgroup", "portable"] : ["portable"]),
   launch: (call, variant, device) => {
     const quad = variant === "subgroup";
@@ -58,7 +64,7 @@ export const attention: Op<AttentionAttributes> = {
       {
         kernel: quad ? "attention.subgroup" : "attention",
         constants: { ...attentionConstants(call), V_AT: call.attributes.vAt ?? 0, WORKGROUP: lanes },
-        uniform: { segments, tiles },
+        uniform: { segments },
         grid: (size) => {
           if (size(queryRows(call)) === 0) return [0, 1, 1];
           const invocations = tiles(size) * call.attributes.heads;
@@ -76,7 +82,7 @@ export function expectAttention(
   attributes: AttentionAttributes,
   columns: readonly ("kAt" | "vAt")[],
 ): void {
-  const { heads, headWidth, scale, keysSelected } = attributes;
+  const { heads, headWidth, scale } = attributes;
   const refuse = (name: string, value: unknown, expected: string): never => {
     throw new EngineError("SHAPE", `${op}: ${name} is ${String(value)}, expected ${expected}`, {
       where: `${op}.${name}`,
@@ -104,29 +110,25 @@ export function expectAttention(
   const offsets = expectTensor(op, "q_segments", inputs.q_segments, 1, ["u32"]);
   const keyOffsets = expectTensor(op, "kv_segments", inputs.kv_segments, 1, ["u32"]);
   expectDim(op, "kv_segments axis 0", keyOffsets.shape[0], offsets.shape[0] as Dim);
-  if (keysSelected === true) expectDim(op, "kv axis 0 (selected keys)", kv.shape[0], q.shape[0] as Dim);
-  expectOptional(op, inputs, heads, heads * headWidth);
+  expectOptional(op, inputs, heads);
 }
 
-function expectOptional(op: string, inputs: Types, heads: number, width: number): void {
-  if (inputs.positions !== undefined) {
-    const positions = expectTensor(op, "positions", inputs.positions, 1, ["u32"]);
-    expectDim(op, "positions axis 0", positions.shape[0], inputs.q?.shape[0] as Dim);
+function expectOptional(op: string, inputs: Types, heads: number): void {
+  for (const [name, rows] of [
+    ["positions", "q"],
+    ["kv_positions", "kv"],
+  ] as const) {
+    if (inputs[name] === undefined) continue;
+    const { shape } = expectTensor(op, name, inputs[name], 1, ["u32"]);
+    expectDim(op, `${name} axis 0`, shape[0], inputs[rows]?.shape[0] as Dim);
   }
-  if (inputs.bias !== undefined) {
-    const { shape } = expectTensor(op, "bias", inputs.bias, 3);
-    expectDim(op, "bias axis 0", shape[0], heads);
-    expectDim(op, "bias axis 2", shape[2], staticDim(op, "bias axis 1", shape[1]));
-  }
-  if (inputs.prefix !== undefined) {
-    const { shape } = expectTensor(op, "prefix", inputs.prefix, 2);
-    const rows = staticDim(op, "prefix axis 0", shape[0]);
-    if (rows % 2 !== 0) {
-      const message = `${op}: prefix axis 0 is ${rows}, expected keys and as many values`;
-      throw new EngineError("SHAPE", message, { where: `${op}.prefix` });
-    }
-    expectDim(op, "prefix axis 1", shape[1], width);
-  }
+  if (inputs.bias === undefined) return;
+  const { shape } = expectTensor(op, "bias", inputs.bias, 2);
+  expectDim(op, "bias axis 1", shape[1], heads);
+  const distances = staticDim(op, "bias axis 0", shape[0]);
+  if (distances >= 3 && distances % 2 === 1) return;
+  const message = `${op}: bias axis 0 is ${distances}, expected 2 D + 1 distances with D >= 1`;
+  throw new EngineError("SHAPE", message, { where: `${op}.bias axis 0` });
 }
 
 /** The constants that the kernels of both ops share. */
@@ -140,17 +142,11 @@ export function attentionConstants({ inputs, attributes }: OpCall<AttentionAttri
     K_AT: attributes.kAt ?? 0,
     CAUSAL: attributes.causal === true,
     HAS_POSITIONS: inputs.positions !== undefined,
-    KEYS_SELECTED: attributes.keysSelected === true,
+    HAS_KV_POSITIONS: inputs.kv_positions !== undefined,
     HAS_BIAS: inputs.bias !== undefined,
-    BIAS_SIZE: (inputs.bias?.shape[1] as number | undefined) ?? 1,
-    PREFIX: prefixLength(inputs),
+    REACH: (((inputs.bias?.shape[0] as number | undefined) ?? 3) - 1) / 2,
     SCALE: attributes.scale,
   };
-}
-
-/** Keys that the prefix adds to every segment. */
-export function prefixLength(inputs: Types): number {
-  return ((inputs.prefix?.shape[0] as number | undefined) ?? 0) / 2;
 }
 
 /** The axis of the query rows. */
@@ -158,13 +154,22 @@ export function queryRows(call: Pick<OpCall, "inputs">): Dim {
   return call.inputs.q?.shape[0] as Dim;
 }
 
+/** Bytes of a call: of q the columns of the queries, of kv those of `parts` of its two halves; everything else whole. */
+export function attentionBytes({ inputs, outputs, attributes }: AttentionCall, size: SizeOf, parts: 1 | 2): number {
+  const { q, kv, ...others } = inputs;
+  const rows = size(q?.shape[0] as Dim) + parts * size(kv?.shape[0] as Dim);
+  const columns = attributes.heads * attributes.headWidth;
+  return 4 * rows * columns + trafficBytes({ inputs: others, outputs, attributes }, size);
+}
+
 /**
- * Pairs of query and key that one head scores. Lengths of single segments are not known here, so every segment counts as an
- * average one: exact where they are equally long. Masked pairs count too.
+ * Pairs of query and key that one head scores: Σ over segments of queries · keys. Pairs that the causal order masks count too, as in
+ * MATHS §1.6. Where a segment table is not known, every segment counts as an average one.
  */
-export function scorePairs({ inputs }: Pick<OpCall, "inputs">, size: SizeOf): number {
+function scorePairs({ inputs }: AttentionCall, size: SizeOf, read?: ReadTable): number {
+  const [queries, keys] = [read?.("q_segments"), read?.("kv_segments")];
+  if (queries !== undefined && keys !== undefined) return pairCount(queries, keys);
   const segments = segmentCount(inputs.q_segments as TensorType)(size);
   if (segments === 0) return 0;
-  const keys = size(inputs.kv?.shape[0] as Dim) / segments;
-  return size(inputs.q?.shape[0] as Dim) * (keys + prefixLength(inputs));
+  return (size(inputs.q?.shape[0] as Dim) * size(inputs.kv?.shape[0] as Dim)) / segments;
 }

@@ -14,8 +14,9 @@ export function rowCopyVariants(width: number): readonly RowCopyVariant[] {
   return width % 4 === 0 ? ["vector", "scalar"] : ["scalar"];
 }
 
-/** @returns the `kernels/lib/` file by which a variant reads its rows. */
+/** @returns the `kernels/lib/` file by which a variant reads its rows; `u32` reads single whole numbers. */
 export function rowCopyLibrary(variant: string): string {
+  if (variant === "u32") return "item-u32";
   return variant === "vector" ? "item-vec4" : "item-scalar";
 }
 

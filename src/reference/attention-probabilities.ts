@@ -3,7 +3,7 @@
 import { attentionRows } from "./attention.ts";
 import type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
 
-/** Inputs and outputs as the op `attention-probabilities`: per segment [heads, queries, prefix + keys], row-major. */
+/** Inputs and outputs as the op `attention-probabilities`: per segment [heads, queries, keys], row-major. */
 export function attentionProbabilities(
   inputs: ReferenceTensors,
   attributes: Readonly<Record<string, unknown>>,

@@ -13,26 +13,22 @@ export function attention(inputs: ReferenceTensors, attributes: Attributes): Rec
   const width = heads * headWidth;
   const queries = axis(needTensor("attention", inputs, "q"), 0);
   const y = new Float64Array(queries * width);
-  for (const { head, row, keyStart, prefix, probabilities } of attentionRows("attention", inputs, attributes)) {
+  for (const { head, row, keyStart, probabilities } of attentionRows("attention", inputs, attributes)) {
     const at = row * width + head * headWidth;
-    const add = (p: number, values: ReferenceTensor["data"], from: number): void => {
-      for (let c = 0; c < headWidth; c += 1) y[at + c] = (y[at + c] as number) + p * (values[from + c] as number);
-    };
     for (let j = 0; j < probabilities.length; j += 1) {
       const p = probabilities[j] as number;
-      if (j < prefix) add(p, (inputs.prefix as ReferenceTensor).data, (prefix + j) * width + head * headWidth);
-      else add(p, kv.data, (keyStart + j - prefix) * stride + vAt + head * headWidth);
+      const from = (keyStart + j) * stride + vAt + head * headWidth;
+      for (let c = 0; c < headWidth; c += 1) y[at + c] = (y[at + c] as number) + p * (kv.data[from + c] as number);
     }
   }
   return { y: { shape: [queries, width], data: y } };
 }
 
-/** The probabilities of one query row and head over the prefix and the keys of its segment. */
+/** The probabilities of one query row and head over the keys of its segment. */
 interface AttentionRow {
   readonly head: number;
   readonly row: number;
   readonly keyStart: number;
-  readonly prefix: number;
   readonly probabilities: Float64Array;
 }
 
@@ -49,7 +45,6 @@ export function* attentionRows(op: string, inputs: ReferenceTensors, attributes:
   const { heads } = numbers(attributes);
   const starts = needTensor(op, inputs, "q_segments").data;
   const keyStarts = needTensor(op, inputs, "kv_segments").data;
-  const prefix = inputs.prefix === undefined ? 0 : axis(inputs.prefix, 0) / 2;
   const score = scorer(op, inputs, attributes);
   for (let s = 0; s + 1 < starts.length; s += 1) {
     const start = starts[s] as number;
@@ -58,45 +53,33 @@ export function* attentionRows(op: string, inputs: ReferenceTensors, attributes:
     for (let head = 0; head < heads; head += 1) {
       for (let row = start; row < (starts[s + 1] as number); row += 1) {
         const place = { head, row, start, keyStart };
-        const scores = new Float64Array(prefix + keys);
-        for (let j = 0; j < prefix; j += 1) scores[j] = score.prefix(place, j);
-        for (let j = 0; j < keys; j += 1) scores[prefix + j] = score.key(place, j);
-        yield { head, row, keyStart, prefix, probabilities: softmax(scores) };
+        const scores = Float64Array.from({ length: keys }, (_, j) => score(place, j));
+        yield { head, row, keyStart, probabilities: softmax(scores) };
       }
     }
   }
 }
 
-/** Scores of a query against prefix key j and against key j of its segment; -∞ for keys that it must not see. */
-interface Scorer {
-  readonly prefix: (place: Place, j: number) => number;
-  readonly key: (place: Place, j: number) => number;
-}
+/** The score of a query against key j of its segment; -∞ for a key that it must not see. */
+type Scorer = (place: Place, j: number) => number;
 
 function scorer(op: string, inputs: ReferenceTensors, attributes: Attributes): Scorer {
   const { heads, headWidth, qAt, kAt, scale } = numbers(attributes);
   const q = needTensor(op, inputs, "q");
   const kv = needTensor(op, inputs, "kv");
-  const { positions, bias } = inputs;
+  const { positions, kv_positions, bias } = inputs;
   const [queryStride, keyStride] = [axis(q, 1), axis(kv, 1)];
-  return {
-    prefix: ({ head, row }, j) => {
-      const { data } = inputs.prefix as ReferenceTensor;
-      const query = row * queryStride + qAt + head * headWidth;
-      return scale * dot(q.data, query, data, (j * heads + head) * headWidth, headWidth);
-    },
-    key: ({ head, row, start, keyStart }, j) => {
-      const position = positions === undefined ? row - start : (positions.data[row] as number);
-      const selected = attributes.keysSelected === true ? positions?.data[keyStart + j] : undefined;
-      const keyPosition = selected ?? j;
-      if (attributes.causal === true && keyPosition > position) return -Infinity;
-      const query = row * queryStride + qAt + head * headWidth;
-      const at = (keyStart + j) * keyStride + kAt + head * headWidth;
-      const score = scale * dot(q.data, query, kv.data, at, headWidth);
-      if (bias === undefined) return score;
-      const size = axis(bias, 1);
-      return score + (bias.data[(head * size + position) * size + keyPosition] as number);
-    },
+  return ({ head, row, start, keyStart }, j) => {
+    const position = positions === undefined ? row - start : (positions.data[row] as number);
+    const keyPosition = kv_positions === undefined ? j : (kv_positions.data[keyStart + j] as number);
+    if (attributes.causal === true && keyPosition > position) return -Infinity;
+    const query = row * queryStride + qAt + head * headWidth;
+    const at = (keyStart + j) * keyStride + kAt + head * headWidth;
+    const score = scale * dot(q.data, query, kv.data, at, headWidth);
+    if (bias === undefined) return score;
+    const reach = (axis(bias, 0) - 1) / 2;
+    const distance = Math.min(reach, Math.max(-reach, keyPosition - position));
+    return score + (bias.data[(distance + reach) * heads + head] as number);
   };
 }
 

@@ -68,7 +68,11 @@ export interface KeyValueSite {
   readonly width: number;
   /** Offsets of every sequence's keys. */
   readonly segments: Value;
+  /** Original positions of the keys, where the order is causal and the keys are not all rows: u32 [keys]. */
+  readonly positions: Value | undefined;
   readonly causal: boolean;
+  /** Scores depend on the distance between query and key. */
+  readonly relativeBias: boolean;
   /** The rows that ask; null for all. */
   readonly selection: Selection | null;
   /** The rows that the keys are of; null for all. */
@@ -81,8 +85,8 @@ export interface KeysAndValues {
   readonly kAt: number;
   readonly vAt: number;
   readonly segments: Value;
-  /** Positions of the queries among these keys, where the order is causal: u32 [queries]. */
-  readonly positions?: Value;
+  /** Positions of these keys where the order is causal; without them a key's place in its sequence: u32 [keys]. */
+  readonly positions: Value | undefined;
 }
 
 /** What a model puts at the sites of one layer; a site without a function is the host's own. */

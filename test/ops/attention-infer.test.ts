@@ -36,11 +36,12 @@ describe("attention", () => {
     ["attention.q axis 1", {}, { q: type("f32", rows, 18) }],
     ["attention.kv_segments axis 0", {}, { kv_segments: type("u32", 3) }],
     ["attention.positions axis 0", {}, { positions: type("u32", runtimeDim("other")) }],
-    ["attention.kv axis 0 (selected keys)", { keysSelected: true }, { kv: type("f32", runtimeDim("all"), 48) }],
-    ["attention.bias axis 0", {}, { bias: type("f32", 3, 4, 4) }],
-    ["attention.bias axis 2", {}, { bias: type("f32", 2, 4, 5) }],
-    ["attention.prefix", {}, { prefix: type("f32", 3, 16) }],
-    ["attention.prefix axis 1", {}, { prefix: type("f32", 4, 12) }],
+    ["attention.kv_positions axis 0", {}, { kv_positions: type("u32", runtimeDim("other")) }],
+    ["attention.kv_positions", {}, { kv_positions: type("f32", rows) }],
+    ["attention.bias", {}, { bias: type("f32", 2, 4, 4) }],
+    ["attention.bias axis 0", {}, { bias: type("f32", 4, 2) }],
+    ["attention.bias axis 0", {}, { bias: type("f32", 1, 2) }],
+    ["attention.bias axis 1", {}, { bias: type("f32", 5, 3) }],
   ])("refuses a wrong %s", (where, wrongAttributes, wrongInputs) => {
     const call = (): unknown => attention.infer({ ...inputs, ...wrongInputs }, { ...attributes, ...wrongAttributes });
     expect(call).toThrow(expect.objectContaining({ code: "SHAPE", where }));

@@ -18,3 +18,13 @@ test("gather-rows names the axis that does not fit", () => {
     "rows holds f32, expected u32",
   );
 });
+
+test("gather-rows of whole numbers gives a vector and takes no fill", () => {
+  const x = { shape: [5], element: "u32" } as const;
+  const rows = { shape: [3], element: "u32" } as const;
+  expect(gatherRows.infer({ x, rows }, {})).toEqual({ y: { shape: [3], element: "u32" } });
+  expect(() => gatherRows.infer({ x, rows, fill: { shape: [1], element: "f32" } }, {})).toThrow(
+    "there is no fill among whole numbers",
+  );
+  expect(() => gatherRows.infer({ x: { ...x, shape: [5, 1] }, rows }, {})).toThrow("expected rank 1");
+});

@@ -4,6 +4,7 @@ import type { Value } from "../../graph/value.ts";
 import { gatherRows } from "../../ops/gather-rows.ts";
 import { joinRows } from "../../ops/join-rows.ts";
 import { runtimeDim } from "../../ops/op.ts";
+import type { Dim } from "../../ops/op.ts";
 import type { KeyValueSite, KeysAndValues } from "../../sites/site.ts";
 import { gateTable } from "../pack-rows.ts";
 import { prefixesOf } from "../program-leaves.ts";
@@ -47,14 +48,17 @@ export function evaluateKeysValues(context: SiteContext, layer: number, site: Ke
   const carrying = prefixesOf(context.program, layer);
   if (carrying.length === 0) return site;
   refuseMixtures(context.program, layer);
-  if (site.selection !== null && site.causal) throw unsupported("a prefix on a routed causal layer");
+  if (site.relativeBias) throw unsupported("a prefix on a host with relative position bias: its rows have no position");
   const gated = carrying.some((leaf) => prefixAt(leaf, layer).gates > 0);
+  if (site.segments.node.kind === "op")
+    throw unsupported('a prefix among keys that a router counts on the GPU: route with attention "k-to-all"');
   // Without gates all prefixes are rows of one table. A gate weighs the rows of its own prefix, so these join one by one.
   const ranges = gated ? carrying.map((_, at) => ({ from: at, to: at + 1 })) : [{ from: 0, to: carrying.length }];
   const joined = ranges.reduce<KeysAndValues>((there, range) => join(context, layer, site, there, range), site);
-  if (!site.causal) return joined;
+  if (!site.causal || site.keySelection !== null) return joined;
   const feed = { kind: "prefix-positions", stage: context.stage, layer } as const;
-  return { ...joined, positions: context.feed(`prefix.${layer}.positions`, [context.names.rows], feed) };
+  const keys = joined.kv.type.shape[0] as Dim;
+  return { ...joined, positions: context.feed(`prefix.${layer}.positions`, [keys], feed) };
 }
 
 /** Puts the prefixes of some leaves in front of the keys and values that are there. */
@@ -81,7 +85,10 @@ function join(
   const kv = b.op(joinRows, { a: there.kv, b: rows, rows: index }, { width: 2 * site.width, aAt: there.kAt })
     .y as Value;
   const segments = context.feed(`${tag}.segments`, [names.offsets], { kind: "prefix-segments", ...at, joined: true });
-  return { kv, kAt: 0, vAt: site.width, segments };
+  // Rows of the second source lie past the end of the first: they get position 0, which every query sees.
+  const positions =
+    there.positions === undefined ? undefined : (b.op(gatherRows, { x: there.positions, rows: index }, {}).y as Value);
+  return { kv, kAt: 0, vAt: site.width, segments, positions };
 }
 
 /** Rows of one leaf's prefix, weighed by the gate of their sequence (UniPELT). */
