@@ -35,7 +35,7 @@ const DEFAULT_ROWS = 128;
 
 async function costOn(model: Model, name: string, wanted: number | undefined): Promise<AdapterCost> {
   const { input, maxTokens } = model.host.shape;
-  const only = input.kind === "audio" ? input.frames + 1 : undefined;
+  const only = input.kind === "audio" ? input.frames + 1 : input.kind === "image" ? maxTokens : undefined;
   // Half of the position table leaves room for the rows of a prompt.
   const rows = only ?? wanted ?? Math.max(1, Math.min(DEFAULT_ROWS, Math.floor(maxTokens / 2)));
   if (rows > maxTokens) throw usageError(COMMAND, `--rows is ${rows}; a sequence of the host has at most ${maxTokens}`);
@@ -113,7 +113,7 @@ async function withHost(
   load: Parameters<typeof loadModel>[2],
   gpu: Gpu,
 ): Promise<AdapterFacts> {
-  // A launch costs what its slot has room for: here that is this adapter alone.
+  // The bytes of a slot are those of its room: here that is this adapter alone.
   const slots = facts.slotWidth === 0 ? {} : { slots: { count: 1, width: facts.slotWidth } };
   const model = await loadModel(gpu, settings.host, { ...load, ...slots });
   try {

@@ -5,7 +5,8 @@ import { readCheckpoint } from "../formats/checkpoint.ts";
 import type { Checkpoint } from "../formats/checkpoint.ts";
 import { EngineError } from "../errors.ts";
 import type { ExplainedStep, Explanation } from "../graph/explain.ts";
-import { formatExplanation } from "../graph/explain.ts";
+import { formatExplanation, formatParts } from "../graph/explain.ts";
+import type { HostInput } from "../hosts/host.ts";
 import type { Model } from "../model/model.ts";
 import { folderFromPath } from "../node/folder.ts";
 import { loadModel } from "../node.ts";
@@ -85,10 +86,10 @@ function contentsText(folder: string, { file, modelType, tensors, bytes, dtypes 
   ]);
 }
 
-/** Lengths that are counted: a model that reads audio has one length only. */
+/** Lengths that are counted: a model that reads audio or images has one length only. */
 function rowsFor(model: Model, rows: Settings["rows"]): readonly number[] {
   const { input, maxTokens, family } = model.host.shape;
-  const only = input.kind === "audio" ? input.frames + 1 : undefined;
+  const only = input.kind === "audio" ? input.frames + 1 : input.kind === "image" ? maxTokens : undefined;
   if (rows === null) return [only ?? Math.min(DEFAULT_ROWS, maxTokens)];
   const bad = rows.find((count) => count > maxTokens || (only !== undefined && count !== only));
   if (bad === undefined) return rows;
@@ -108,15 +109,18 @@ async function costOf(model: Model, rows: readonly number[], route: CodaPolicy |
   return { dense, routed: await model.explain(rows) };
 }
 
+function inputText(input: HostInput): string {
+  if (input.kind === "ids") return `ids below ${input.vocabulary}`;
+  if (input.kind === "audio") return `${input.samples} samples at ${input.sampleRate} Hz`;
+  const { channels, height, width, patch } = input;
+  return `${channels} × ${height} × ${width} pixels in patches of ${patch[0]} × ${patch[1]}`;
+}
+
 function modelText(model: Model, gpu: Gpu, resident: number): string {
   const { shape, head } = model.host;
   const { matched, ignored, notes } = model.report;
   const reasons = new Map<string, string[]>();
   for (const { tensor, reason } of ignored) reasons.set(reason, [...(reasons.get(reason) ?? []), tensor]);
-  const input =
-    shape.input.kind === "ids"
-      ? `ids below ${shape.input.vocabulary}`
-      : `${shape.input.samples} samples at ${shape.input.sampleRate} Hz`;
   return formatFacts([
     [
       "host",
@@ -124,7 +128,7 @@ function modelText(model: Model, gpu: Gpu, resident: number): string {
     ],
     [
       "",
-      `${shape.normPosition}-LN, ${shape.causal ? "causal" : "bidirectional"}, reads ${input}, at most ${shape.maxTokens} tokens`,
+      `${shape.normPosition}-LN, ${shape.causal ? "causal" : "bidirectional"}, reads ${inputText(shape.input)}, at most ${shape.maxTokens} tokens`,
     ],
     ["head", head === null ? "none" : `${head.labels} labels, one row per ${head.rows}`],
     ["matched", `${matched} tensors`],
@@ -174,7 +178,8 @@ function costText(rows: readonly number[], { dense, routed }: Cost, settings: Se
   const right = ["left", "right", "right", "right", "right", "right"] as const;
   const header = ["", "launches", "MFLOP", "traffic", "arena", "without reuse"];
   const passes = [totals("dense", dense), ...(routed === null ? [] : [totals("routed", routed)])];
-  lines.push(formatTable([header, ...passes], right));
+  lines.push(formatTable([header, ...passes], right), `dense ${formatParts(dense.parts)}`);
+  if (routed !== null) lines.push(`routed ${formatParts(routed.parts)}`);
   if (settings.route !== null && routed !== null) {
     lines.push(`routed: ${routeLine(settings.route)}`);
     lines.push(`the routed pass does ${formatPercent(routed.flops / dense.flops)} of the dense FLOPs`);

@@ -36,6 +36,10 @@ function tokensOf({ data, place }: Sequence, model: Model): readonly string[] {
     return tokens;
   }
   const { input } = model.host.shape;
+  if (input.kind === "image") {
+    const patches = Array.from({ length: input.patches }, (_, patch) => `patch ${patch}`);
+    return input.classToken ? ["[class]", ...patches] : patches;
+  }
   const frames = input.kind === "audio" ? input.frames : 0;
   return ["[class]", ...Array.from({ length: frames }, (_, frame) => `frame ${frame}`)];
 }
@@ -89,13 +93,16 @@ export function intoBatches(ready: readonly Prepared[], software: boolean, most:
   return batches;
 }
 
-function inputOf(batch: readonly Prepared[], crop: InputOptions["crop"]): RunInput {
+/** @returns the input of a batch, whose sequences are of one kind. */
+export function inputOf(batch: readonly Prepared[], crop: InputOptions["crop"]): RunInput {
   const data = batch.map(({ sequence }) => sequence.data);
   const texts = data.flatMap((item) => (item.kind === "text" ? [item.text] : []));
   if (texts.length > 0) return { texts };
   const ids = data.flatMap((item) => (item.kind === "ids" ? [item] : []));
   if (ids.length > 0)
     return { ids: ids.map((item) => item.ids), types: ids.map((item) => item.types ?? item.ids.map(() => 0)) };
+  const images = data.flatMap((item) => (item.kind === "image" ? [item.image] : []));
+  if (images.length > 0) return { images };
   const clips = data.flatMap((item) => (item.kind === "audio" ? [item] : []));
   const input = { audio: clips.map(({ samples }) => samples), sampleRate: clips[0]?.sampleRate ?? 0 };
   return crop === undefined ? input : { ...input, crop };
@@ -104,7 +111,7 @@ function inputOf(batch: readonly Prepared[], crop: InputOptions["crop"]): RunInp
 /** The model names a sequence by its place in the batch; people know it by its place in the file. */
 function withPlace(error: unknown, batch: readonly Prepared[]): unknown {
   if (!(error instanceof EngineError)) return error;
-  const [, index] = /^(?:ids|types|texts|audio)\[(\d+)\]/.exec(error.where) ?? [];
+  const [, index] = /^(?:ids|types|texts|audio|images)\[(\d+)\]/.exec(error.where) ?? [];
   const place = index === undefined ? undefined : batch[Number(index)]?.sequence.place;
   if (place === undefined) return error;
   return new EngineError(error.code, `${place}: ${error.message}`, { where: place, fix: error.fix, cause: error });

@@ -4,7 +4,9 @@ import { stat } from "node:fs/promises";
 import { EngineError } from "../errors.ts";
 import type { HostInput } from "../hosts/host.ts";
 import { parseTable } from "../inputs/csv.ts";
+import type { Image } from "../inputs/image.ts";
 import { readRawClips, readWavFiles } from "./run-audio.ts";
+import { namesImages, readImages } from "./run-images.ts";
 import { readText } from "./files.ts";
 import type { InputOptions } from "./run-options.ts";
 
@@ -14,10 +16,13 @@ export interface Sequence {
   readonly place: string;
   /** Its own adapter, null for none; absent where all have the same. */
   readonly adapter?: string | null;
+  /** The right answer, where the file gives it. */
+  readonly label?: string;
   readonly data:
     | { readonly kind: "text"; readonly text: string | readonly [string, string] }
     | { readonly kind: "ids"; readonly ids: readonly number[]; readonly types?: readonly number[] }
-    | { readonly kind: "audio"; readonly samples: Float32Array; readonly sampleRate: number };
+    | { readonly kind: "audio"; readonly samples: Float32Array; readonly sampleRate: number }
+    | { readonly kind: "image"; readonly image: Image };
 }
 
 /** What a file held. */
@@ -37,6 +42,9 @@ function refuse(where: string, message: string, fix: string): never {
 function textSequence(path: string, line: number, text: string): Sequence {
   return { place: `${path}:${line}`, data: { kind: "text", text } };
 }
+
+/** What models of a kind read. */
+const READ: Readonly<Record<HostInput["kind"], string>> = { ids: "texts or ids", audio: "audio", image: "images" };
 
 type Read = Omit<InputSet, "total">;
 
@@ -103,6 +111,7 @@ async function readAny(options: InputOptions, input: HostInput): Promise<Read> {
   const folder = (await stat(path).catch(() => null))?.isDirectory() === true;
   if (folder || name.endsWith(".wav")) return { sequences: await readWavFiles(path, folder), notes: [] };
   if (name.endsWith(".i16")) return { sequences: await readRawClips(options, input), notes: [] };
+  if (options.images === true || namesImages(name)) return { sequences: await readImages(path), notes: [] };
   const source = await readText(path);
   if (name.endsWith(".csv") || name.endsWith(".tsv")) return readTable(source, path, options.column);
   if (name.endsWith(".jsonl")) return readJsonLines(source, path);
@@ -110,7 +119,7 @@ async function readAny(options: InputOptions, input: HostInput): Promise<Read> {
   return refuse(
     path,
     "the ending does not say how to read it",
-    "use .txt, .csv, .tsv, .jsonl, .wav or .i16, with or without .gz",
+    "use .txt, .csv, .tsv, .jsonl, .wav, .i16, .idx or .npy, with or without .gz; --images FILE reads any name",
   );
 }
 
@@ -123,14 +132,9 @@ export async function readInputs(options: InputOptions, input: HostInput): Promi
   if (options.column !== undefined && !table)
     refuse("--column", `${options.path} is not a table`, "leave --column away");
   const { sequences, notes } = await readAny(options, input);
-  const audio = sequences[0]?.data.kind === "audio";
-  if (sequences.length > 0 && audio !== (input.kind === "audio")) {
-    refuse(
-      options.path,
-      `the model reads ${input.kind === "audio" ? "audio" : "texts or ids"}`,
-      "choose an input of that kind",
-    );
-  }
+  const kind = sequences[0]?.data.kind ?? input.kind;
+  if ((kind === "text" ? "ids" : kind) !== input.kind)
+    refuse(options.path, `the model reads ${READ[input.kind]}`, "choose an input of that kind");
   if (sequences.length === 0)
     refuse(options.path, "there is nothing in it", "choose a file with at least one sequence");
   return { sequences: sequences.slice(0, options.limit), total: sequences.length, notes };

@@ -12,6 +12,8 @@ import { parseRoute } from "./route-option.ts";
 /** How to read the input file. */
 export interface InputOptions {
   readonly path: string;
+  /** The file holds images, whatever its name. */
+  readonly images?: boolean;
   readonly column: string | undefined;
   readonly limit: number | undefined;
   readonly skipLong: boolean;
@@ -56,8 +58,8 @@ export const RUN_HELP = `usage: adapters-webgpu run --model FOLDER --input FILE 
 Runs a checkpoint over a file of inputs, dense or routed, and prints a summary.
 
 model
-  --model FOLDER           a Hugging Face style folder: albert, bert, distilbert, gpt2, kwt or
-                           roberta
+  --model FOLDER           a Hugging Face style folder: albert, bert, distilbert, gpt2, kwt,
+                           roberta, t5 or vit
   --config FILE            stands in for the folder's config.json
   --weights FILE           the weights file inside the folder, where there are several
   --tokenizer WHICH        smiles, wordpiece, or a folder that holds a tokenizer
@@ -69,6 +71,9 @@ input (.gz is unpacked)
                            .csv or .tsv with --column
                            .jsonl with {"text": "…"}, {"text": ["a", "b"]} or {"ids": […], "types": […]}
                            .wav, a folder of .wav files, or raw 16-bit samples as .i16
+                           .idx (MNIST's images), or .npy of bytes or floats [n, height, width] or
+                           [n, channels, height, width]
+  --images FILE            in place of --input: images under any name, such as t10k-images-idx3-ubyte.gz
   --column NAME            the column of a table that holds the texts
   --tsv FILE               clips of an .i16 file: columns offset_samples and samples, or one clip of
                            the model's length a row
@@ -118,6 +123,13 @@ const COMMAND = "run";
 function required(name: string, value: string | undefined): string {
   if (value !== undefined && value !== "") return value;
   throw usageError(COMMAND, `run needs --${name}`);
+}
+
+/** The file of inputs, under one of two options. */
+function inputFile({ input, images }: Values<"input" | "images">): Pick<InputOptions, "path" | "images"> {
+  if (images === undefined) return { path: required("input", input) };
+  if (input !== undefined) throw usageError(COMMAND, "--input and --images name two inputs", "leave one away");
+  return { path: required("images", images), images: true };
 }
 
 type Values<Name extends string> = Readonly<Partial<Record<Name, string>>>;
@@ -178,6 +190,7 @@ export async function readRunSettings(args: readonly string[]): Promise<RunSetti
       "precision",
       "device",
       "input",
+      "images",
       "column",
       "tsv",
       "sample-rate",
@@ -210,7 +223,7 @@ export async function readRunSettings(args: readonly string[]): Promise<RunSetti
     precision: oneOf(COMMAND, "precision", values.precision, ["f32", "f16"]),
     device: oneOf(COMMAND, "device", values.device, deviceChoices),
     input: {
-      path: required("input", values.input),
+      ...inputFile(values),
       column: values.column,
       limit: wholeNumber(COMMAND, "limit", values.limit),
       skipLong: flags["skip-long"],

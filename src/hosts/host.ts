@@ -17,6 +17,8 @@ export interface HostShape {
   readonly heads: number;
   readonly headWidth: number;
   readonly ffnWidth: number;
+  /** The feed-forward part has a third matrix, its gate. */
+  readonly gated?: true;
   readonly normPosition: "pre" | "post";
   readonly causal: boolean;
   /** Longest sequence in tokens (class tokens included). */
@@ -34,6 +36,23 @@ export type HostInput =
       /** Rows and width of the features that may be given instead of samples. */
       readonly frames: number;
       readonly featureWidth: number;
+    }
+  | {
+      readonly kind: "image";
+      readonly channels: number;
+      /** In pixels. */
+      readonly height: number;
+      readonly width: number;
+      /** Height and width of a patch. */
+      readonly patch: readonly [number, number];
+      /** Patches of an image and values of each: rows and width of the features that may be given instead. */
+      readonly patches: number;
+      readonly featureWidth: number;
+      /** A learned row stands before those of the patches. */
+      readonly classToken: boolean;
+      /** Per channel: (v − mean) / std of pixels in [0, 1] is what the patches hold. */
+      readonly mean: readonly number[];
+      readonly std: readonly number[];
     };
 
 /** One tensor of a checkpoint, with the shape it must have there. */
@@ -58,7 +77,7 @@ export interface WeightSpec {
 /** Tensors of a checkpoint that are rightly left alone. */
 export interface IgnoredTensors {
   readonly pattern: RegExp;
-  readonly reason: "buffer" | "tied copy" | "head of another task";
+  readonly reason: "buffer" | "tied copy" | "head of another task" | "decoder: this engine runs the encoder";
 }
 
 /** Rows that keys and values are made of, where they are not those that ask: a selection of their own. */
@@ -150,4 +169,6 @@ export interface Host {
 export interface HostSource {
   readonly config: Readonly<Record<string, unknown>>;
   readonly tensors: ReadonlySet<string>;
+  /** Their shapes, where they are known: a host may read from them what the configuration leaves out. */
+  readonly shapes?: ReadonlyMap<string, readonly number[]>;
 }

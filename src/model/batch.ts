@@ -3,6 +3,7 @@
 import { EngineError } from "../errors.ts";
 import type { BatchLengths, HostShape } from "../hosts/host.ts";
 import { prepareAudio } from "../inputs/audio.ts";
+import { cutPatches } from "../inputs/image.ts";
 import type { Tokenizer } from "../inputs/tokenizer.ts";
 import type { RunInput } from "./types.ts";
 
@@ -13,7 +14,13 @@ export interface Batch extends BatchLengths {
   readonly tokens: readonly (readonly string[])[] | null;
 }
 
-const KINDS = ["ids", "texts", "audio", "features"] as const;
+/** What hosts of a kind take. */
+const TAKEN: Readonly<Record<HostShape["input"]["kind"], string>> = {
+  ids: "ids or texts",
+  audio: "audio or features",
+  image: "images or features",
+};
+const KINDS = ["ids", "texts", "audio", "images", "features"] as const;
 
 function refuse(message: string, where: string, fix: string): never {
   throw new EngineError("BAD_INPUT", message, { where, fix });
@@ -47,12 +54,9 @@ export function packBatch(shape: HostShape, tokenizer: (() => Tokenizer) | null,
   }
   if (input.ids !== undefined && reads.kind === "ids") return packIds(shape, input.ids, input.types);
   if (input.audio !== undefined && reads.kind === "audio") return packAudio(shape, input);
-  if (input.features !== undefined && reads.kind === "audio") return packFeatures(shape, input.features);
-  return refuse(
-    `a ${shape.family} model does not take ${given[0]}`,
-    String(given[0]),
-    `pass ${reads.kind === "ids" ? "ids or texts" : "audio or features"}`,
-  );
+  if (input.images !== undefined && reads.kind === "image") return packImages(shape, input.images);
+  if (input.features !== undefined && reads.kind !== "ids") return packFeatures(shape, input.features);
+  return refuse(`a ${shape.family} model does not take ${given[0]}`, String(given[0]), `pass ${TAKEN[reads.kind]}`);
 }
 
 function packIds(
@@ -121,8 +125,15 @@ function packAudio(shape: HostShape, { audio, sampleRate, crop }: RunInput): Bat
   return { source: "audio", rows, arrays: { audio: packed }, tokens: null };
 }
 
+function packImages(shape: HostShape, images: NonNullable<RunInput["images"]>): Batch {
+  const features = cutPatches(images, shape.input as Extract<HostShape["input"], { kind: "image" }>);
+  return { source: "features", rows: images.map(() => shape.maxTokens), arrays: { features }, tokens: null };
+}
+
 function packFeatures(shape: HostShape, features: NonNullable<RunInput["features"]>): Batch {
-  const { featureWidth } = shape.input as Extract<HostShape["input"], { kind: "audio" }>;
+  const reads = shape.input as Exclude<HostShape["input"], { kind: "ids" }>;
+  const { featureWidth } = reads;
+  const classRows = reads.kind === "image" && !reads.classToken ? 0 : 1;
   const rows = features.map(({ data, shape: given }, index) => {
     const where = `features[${index}]`;
     const [count, width] = given;
@@ -136,8 +147,13 @@ function packFeatures(shape: HostShape, features: NonNullable<RunInput["features
     if (!data.every(Number.isFinite))
       refuse(`${where} holds a value that is not finite`, where, "remove NaN and infinities");
     if (count === 0) refuse(`${where} is empty`, where, "leave empty sequences out");
-    checkLength(shape, (count as number) + 1, where);
-    return (count as number) + 1;
+    const length = (count as number) + classRows;
+    checkLength(shape, length, where);
+    if (reads.kind === "image" && length !== shape.maxTokens) {
+      const expected = `${reads.patches} patches of ${featureWidth} values`;
+      refuse(`${where} has ${count} patches; the model takes ${expected}`, where, "give every patch of the image");
+    }
+    return length;
   });
   const packed = new Float32Array(features.reduce((sum, { data }) => sum + data.length, 0));
   let at = 0;

@@ -3,11 +3,12 @@
 import type { BankSize } from "../adapters/bank.ts";
 import { EngineError } from "../errors.ts";
 import { readCheckpoint } from "../formats/checkpoint.ts";
+import { readJsonObject } from "../formats/json.ts";
 import { folderFromUrl } from "../formats/folder.ts";
 import type { Folder } from "../formats/folder.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Parameters } from "../graph/parameters.ts";
-import { buildHost } from "../hosts/index.ts";
+import { buildHost, imageFamilies } from "../hosts/index.ts";
 import { chooseTokenizer } from "../inputs/choose.ts";
 import type { TokenizerFiles } from "../inputs/choose.ts";
 import type { Tokenizer } from "../inputs/tokenizer.ts";
@@ -107,6 +108,21 @@ async function tokenizerFor(
   return { tokenizer, notes: choice.note === undefined ? [] : [choice.note] };
 }
 
+const PREPROCESSOR = "preprocessor_config.json";
+/** Fields of an image processor that change what a model reads; resizing and cropping are left to the caller. */
+const PIXEL_FIELDS = ["image_mean", "image_std", "do_normalize", "do_rescale", "rescale_factor"] as const;
+
+/** The configuration with what the image processor beside it says about pixels; the configuration's own fields go first. */
+async function withPixels(
+  folder: Folder,
+  config: Readonly<Record<string, unknown>>,
+): Promise<Readonly<Record<string, unknown>>> {
+  if (!imageFamilies.has(config.model_type) || !(await folder.has(PREPROCESSOR))) return config;
+  const given = readJsonObject(await folder.read(PREPROCESSOR), `${folder.name}/${PREPROCESSOR}`);
+  const fields = PIXEL_FIELDS.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]] as const]));
+  return { ...Object.fromEntries(fields), ...config };
+}
+
 /**
  * Loads a Hugging Face style folder. Everything is read and checked before anything is allocated on the GPU.
  * @throws EngineError NOT_FOUND, BAD_FILE, BAD_CONFIG, BAD_WEIGHTS (all problems listed), LIMIT
@@ -127,7 +143,14 @@ export async function loadFolder(
   });
   progress("check", 0.5);
   const half = options.precision === "f16";
-  const host = buildHost({ config: checkpoint.config, tensors: new Set(checkpoint.tensors.keys()) }, half);
+  const host = buildHost(
+    {
+      config: await withPixels(folder, checkpoint.config),
+      tensors: new Set(checkpoint.tensors.keys()),
+      shapes: new Map([...checkpoint.tensors].map(([name, { shape }]) => [name, shape])),
+    },
+    half,
+  );
   const read = readWeights(host, checkpoint.tensors, checkpoint.file);
   const text =
     host.shape.input.kind === "ids" ? await tokenizerFor(folder, checkpoint.config, options.tokenizer) : null;

@@ -25,10 +25,12 @@ function asked(composition: Composition): { sequences: number; rows: number } {
 }
 
 export const warmupInput = {
-  /** Rows of every sequence: one sequence of 128 tokens, where the composition asks for nothing else. */
+  /** Rows of every sequence: one sequence of 128 tokens, or one image, where the composition asks for nothing else. */
   lengths(composition: Composition | null, shape: HostShape): number[] {
     const { sequences, rows } = composition === null ? { sequences: 0, rows: 0 } : asked(composition);
-    const length = rows > 0 ? rows : Math.min(ROWS, shape.maxTokens);
+    // Images have one length only.
+    const own = shape.input.kind === "image" ? shape.maxTokens : Math.min(ROWS, shape.maxTokens);
+    const length = rows > 0 ? rows : own;
     return Array.from({ length: Math.max(sequences, 1) }, () => length);
   },
 
@@ -39,7 +41,8 @@ export const warmupInput = {
       const arrays = { ids: new Uint32Array(total), types: new Uint32Array(total) };
       return { source: "ids", rows, arrays, tokens: null };
     }
-    const features = new Float32Array((total - rows.length) * input.featureWidth);
+    const classRows = input.kind === "image" && !input.classToken ? 0 : rows.length;
+    const features = new Float32Array((total - classRows) * input.featureWidth);
     return { source: "features", rows, arrays: { features }, tokens: null };
   },
 };

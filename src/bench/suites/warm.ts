@@ -38,7 +38,9 @@ function batchFor({ host }: Model, lengths: readonly number[]): RunInput {
       ),
     };
   }
-  const frames = (length: number): number => Math.max(1, Math.min(length, input.frames));
+  // Images have one length only.
+  const frames = (length: number): number =>
+    input.kind === "image" ? input.patches : Math.max(1, Math.min(length, input.frames));
   const features = (length: number): Float32Array =>
     Float32Array.from({ length: frames(length) * input.featureWidth }, (_, i) => Math.sin(i));
   return {
