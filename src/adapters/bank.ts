@@ -171,6 +171,18 @@ export class AdapterBank {
     return { bank, slots: b.parameter(slotsName(name), [this.#count, SLOT_WORDS], "u32") };
   }
 
+  /** What the slots beside a table of bottlenecks hold, by the name of their parameter; undefined for any other name. */
+  slotsIn(parameter: string): Uint32Array | undefined {
+    const found = [...this.#tables.keys()].find((name) => slotsName(name) === parameter);
+    if (found === undefined) return undefined;
+    const slots = new Uint32Array(this.#count * SLOT_WORDS);
+    for (const [{ packed }, slot] of this.#slots) {
+      const entry = packed.entries.find(({ table }) => table.name === found);
+      if (entry !== undefined && isBottleneck(entry)) slots.set(slotInfo(entry), slot * SLOT_WORDS);
+    }
+    return slots;
+  }
+
   /** A row of equal values, such as the γ of a norm without an affine part of its own. */
   constant(b: GraphBuilder, value: number, width: number): Value {
     const name = `constant.${value}.${width}`;

@@ -21,10 +21,11 @@ import type { HostTensor } from "../graph/plan.ts";
 import type { Graph, Value } from "../graph/value.ts";
 import { OFFSETS, ROWS, SEQUENCES } from "../hosts/symbols.ts";
 import { adapter } from "../ops/adapter.ts";
+import { knownTables } from "../model/known-tables.ts";
 import { normal } from "../random.ts";
 import { references } from "../reference/index.ts";
 import type { ReferenceTensor } from "../reference/tensor.ts";
-import { graphFlops } from "./cost-model.ts";
+import { graphTerms, totalOf } from "./cost-model.ts";
 import type { Encoder } from "./encoder.ts";
 import type { Candidate } from "./harness.ts";
 import { PlannedRun } from "./planned-run.ts";
@@ -139,7 +140,8 @@ export async function fusionCandidate(part: FusionPart, form: FusionForm): Promi
     return found.reduce((worst, one) => (one.error > worst.error ? one : worst));
   };
   const run = async (): Promise<number> => (await planned.run()).milliseconds;
-  return { name: form, flops: graphFlops(graph, sizes), planned, verify, run };
+  const tables = knownTables({ inputs, source: store });
+  return { name: form, flops: totalOf(graphTerms(graph, sizes, tables)), planned, verify, run };
 }
 
 async function float64(

@@ -10,6 +10,7 @@ import type { Reference } from "../graph/interpret.ts";
 import type { Parameters } from "../graph/parameters.ts";
 import type { HostTensor } from "../graph/plan.ts";
 import { callOf, costOf, sizeLookup } from "../graph/schedule.ts";
+import type { TableOf } from "../graph/schedule.ts";
 import type { Node } from "../graph/value.ts";
 import type { Cost, Op } from "../ops/op.ts";
 import type { ReferenceTensors } from "../reference/tensor.ts";
@@ -46,7 +47,11 @@ export async function kernelCandidates<A>(
   const node = graph.nodes.find(({ kind }) => kind === "op") as Node;
   const size = sizeLookup(sizes);
   const offered = op.variants(callOf(node) as never, room.gpu.traits, size);
-  const cost = costOf(node, size);
+  const tables: TableOf = ({ node: { label } }) => {
+    const data = inputs[label];
+    return data instanceof Uint32Array ? data : undefined;
+  };
+  const cost = costOf(node, size, tables);
   let truth: ReferenceTensors | undefined;
   const expected = (): ReferenceTensors =>
     (truth ??= reference(referenceInputs(opCase.inputs()), opCase.attributes, sizes));

@@ -48,7 +48,8 @@ export interface ActivationAttributes {
   readonly [name: string]: string | undefined;
 }
 
-const FLOPS_PER_ELEMENT = 1; // one evaluation, as MATHS §1.6 leaves activations out of its totals
+/** FLOPs of an activation for every element: one evaluation counts as one, since MATHS §1.6 leaves activations out of its terms. */
+export const ACTIVATION_FLOPS = 1;
 
 /** x of any shape -> y = kind(x). */
 export const activation: Op<ActivationAttributes> = {
@@ -59,7 +60,7 @@ export const activation: Op<ActivationAttributes> = {
     return { y: { shape, element: "f32" } };
   },
   cost: (call, size) => ({
-    flops: FLOPS_PER_ELEMENT * elementCount(call.outputs.y as TensorType, size),
+    flops: ACTIVATION_FLOPS * elementCount(call.outputs.y as TensorType, size),
     bytes: trafficBytes(call, size),
   }),
   variants: () => ["item"],

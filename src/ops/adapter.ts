@@ -1,6 +1,9 @@
 /** @file The whole bottleneck adapter in one launch, its weights read from the slot of a bank that each segment names. */
 
 import { EngineError } from "../errors.ts";
+import { ACTIVATION_FLOPS, activationCodes } from "./activation.ts";
+import { counted, lengthOf } from "./cost.ts";
+import type { Cost, ReadTable } from "./cost.ts";
 import { expectDim, expectTensor, foldGrid, staticDim, trafficBytes } from "./op.ts";
 import type { Attributes, DeviceTraits, Dim, Launch, Op, OpCall, SizeOf, TensorType } from "./op.ts";
 import { segmentCount } from "./per-segment.ts";
@@ -43,6 +46,7 @@ function widthsOf({ width, maxWidth, outWidth = width, firstColumn = 0, columnCo
   return { width, maxWidth, outWidth, first: firstColumn, columns: columnCount ?? outWidth - firstColumn };
 }
 
+const SLOT_WORDS = 4;
 const ROWS_PER_LANE = 4; // of kernels/lib/adapter-tile.wgsl; a workgroup of adapter.tiled takes as many
 // The bottleneck of 4 rows takes 16 bytes a unit, in tiles of 16 units, of WGSL's 8,192 bytes of private memory.
 const WIDEST_IN_PRIVATE = 496;
@@ -81,17 +85,7 @@ export const adapter: Op<AdapterAttributes> = {
     expectTensor("adapter", "segment_slots", inputs.segment_slots, 1, ["u32"]);
     return { y: { shape: [shape[0] as Dim, columns], element: "f32" } };
   },
-  // Active widths are run-time data: the cost is that of full slots. The bank is read once per slot in use, at most all of it
-  // but the rows of the up projections that take no part.
-  cost: (call, size) => {
-    const { width, maxWidth, outWidth, columns } = widthsOf(call.attributes);
-    const { x, bank } = call.inputs as { x: TensorType; bank: TensorType };
-    const unread = size(bank.shape[0] as Dim) * (outWidth - columns) * (maxWidth + 1);
-    return {
-      flops: 2 * maxWidth * (width + columns) * size(x.shape[0] as Dim),
-      bytes: trafficBytes(call, size) - unread * (bank.element === "f16" ? 2 : 4),
-    };
-  },
+  cost: (call, size, read) => adapterCost(call, size, usesOf(call, size, read)),
   variants: ({ inputs, attributes }, device, capacity) =>
     adapterVariants(widthsOf(attributes), device, capacity(inputs.x?.shape[0] as Dim)),
   launch: (call, variant, device) => [
@@ -113,6 +107,56 @@ function expectWidths(attributes: AdapterAttributes): Widths {
   if (whole && first >= 0 && columns >= 1 && first + columns <= outWidth) return widths;
   const message = `adapter: columns ${first} to ${first + columns} are asked for, outWidth is ${outWidth}`;
   throw new EngineError("SHAPE", message, { where: "adapter.firstColumn" });
+}
+
+/** A slot that takes part in a call. */
+interface SlotUse {
+  /** Active width b. */
+  readonly units: number;
+  readonly activated: boolean;
+  /** Rows of the segments that name it. */
+  readonly rows: number;
+}
+
+/** The slots that segments name, from what the host knows of the tables; without that, every row has a full slot. */
+function usesOf({ inputs, attributes }: AdapterCall, size: SizeOf, read?: ReadTable): readonly SlotUse[] {
+  const [segments, named, slots] = ["segments", "segment_slots", "slots"].map((role) => read?.(role));
+  if (segments === undefined || named === undefined || slots === undefined) {
+    const rows = size(inputs.x?.shape[0] as Dim);
+    const full = { units: attributes.maxWidth, activated: true };
+    const count = Math.min(size(inputs.bank?.shape[0] as Dim), size(inputs.segment_slots?.shape[0] as Dim));
+    return Array.from({ length: count }, (_, slot) => ({ ...full, rows: slot === 0 ? rows : 0 }));
+  }
+  const rows = new Map<number, number>();
+  named.forEach((slot, s) => {
+    if (slot !== noSlot) rows.set(slot, (rows.get(slot) ?? 0) + lengthOf(segments, s));
+  });
+  return [...rows].map(([slot, count]) => {
+    const at = SLOT_WORDS * slot;
+    return { units: slots[at] as number, activated: slots[at + 1] !== activationCodes.identity, rows: count };
+  });
+}
+
+/**
+ * 2·b·(D + C) a row with the width b of its own slot, and what is around the two products. Rows and tables are read once, and of the
+ * bank the units and columns of the slots in use.
+ */
+function adapterCost(call: AdapterCall, size: SizeOf, uses: readonly SlotUse[]): Cost {
+  const { width, columns } = widthsOf(call.attributes);
+  const { bank, slots: _, ...others } = call.inputs;
+  let products = 0;
+  let around = 0;
+  let elements = 0;
+  for (const { units, activated, rows } of uses) {
+    if (units === 0) continue;
+    products += rows * 2 * units * (width + columns);
+    // Bias and activation of every unit; bias, scale and residual of every column.
+    around += rows * (units * (activated ? 1 + ACTIVATION_FLOPS : 1));
+    around += rows * columns * (call.inputs.residual === undefined ? 2 : 3);
+    elements += units * (width + columns + 1) + columns;
+  }
+  const bankBytes = elements * (bank?.element === "f16" ? 2 : 4) + uses.length * SLOT_WORDS * 4;
+  return counted({ adapter: products, other: around }, trafficBytes({ ...call, inputs: others }, size) + bankBytes);
 }
 
 type LaneVariant = "subgroup" | "portable" | "tiled";

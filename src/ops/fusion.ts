@@ -2,6 +2,7 @@
 
 import { EngineError } from "../errors.ts";
 import { activationCodes } from "./activation.ts";
+import { counted } from "./cost.ts";
 import { expectDim, expectTensor, foldGrid, staticDim } from "./op.ts";
 import type { Attributes, DeviceTraits, Dim, Launch, Op, OpCall, SizeOf, TensorType } from "./op.ts";
 
@@ -98,13 +99,14 @@ export const fusion: Op<FusionAttributes> = {
       weights: { shape: [shape[0] as Dim, adapters], element: "f32" },
     };
   },
+  // Every adapter has its room, in the matrix products on both sides as well as here.
   cost: ({ inputs, attributes: { adapters, width } }, size) => {
     const rows = size(inputs.hidden?.shape[0] as Dim);
     const words = 2 * adapters * width + adapters + fusionColumns(adapters, width) + adapters;
-    return {
-      flops: rows * adapters * (FLOPS.unit * width + FLOPS.adapter),
-      bytes: 4 * (rows * words + fusionRecordWords(adapters)),
-    };
+    return counted(
+      { softmax: rows * adapters * FLOPS.adapter, other: rows * adapters * FLOPS.unit * width },
+      4 * (rows * words + fusionRecordWords(adapters)),
+    );
   },
   variants: ({ attributes: { adapters, width } }, device) => {
     const fits = adapters * (width + 4) <= device.maxWorkgroupStorageBytes;

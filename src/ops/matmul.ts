@@ -16,9 +16,11 @@
  */
 
 import { EngineError } from "../errors.ts";
-import { activationCode } from "./activation.ts";
+import { ACTIVATION_FLOPS, activationCode } from "./activation.ts";
 import type { ActivationName } from "./activation.ts";
-import { expectDim, expectTensor, foldGrid, staticDim, trafficBytes } from "./op.ts";
+import { counted } from "./cost.ts";
+import type { Cost } from "./cost.ts";
+import { expectDim, expectTensor, foldGrid, staticDim } from "./op.ts";
 import type { DeviceTraits, Dim, Lack, Launch, Op, OpCall, SizeOf, TensorType } from "./op.ts";
 
 /** Attributes of {@link matmul}. */
@@ -80,20 +82,30 @@ export const matmul: Op<MatmulAttributes> = {
     if (inputs.residual !== undefined) expectMatrix("residual", inputs.residual, rows, columns);
     return { y: { shape: [inferTargets(inputs, rows, columns), columns], element: "f32" } };
   },
-  cost: (call, size) => {
-    const { rows, columns, inner } = extent(call);
-    const { w, bias } = call.inputs as { w: TensorType; bias?: TensorType };
-    const biasBytes = bias === undefined || call.attributes.slot === undefined ? 0 : 4;
-    const unread = (w.shape[0] as number) - columns;
-    const unreadBytes = unread * (inner * (w.element === "f16" ? 2 : 4) + biasBytes);
-    // The product alone, as in MATHS §1.6: the epilogue is lost in it.
-    return { flops: 2 * size(rows) * columns * inner, bytes: trafficBytes(call, size) - unreadBytes };
-  },
+  cost: (call, size) => matmulCost(call, size),
   variants: (call, device, capacity) => matmulVariants(call, device, capacity),
   lacking: (call, device) => (call.attributes.compute === "f16" ? lackingForF16(device) : null),
   launch: (call, variant, device) => [matmulLaunch(call, variant as Variant, device)],
   inPlace: ({ inputs }) => (inputs.scatter === undefined ? {} : { y: "base" }),
 };
+
+/** The product, and apart from it the epilogue; of every input the rows that take part. */
+function matmulCost(call: OpCall<MatmulAttributes>, size: SizeOf): Cost {
+  const { inputs, attributes } = call;
+  const { rows: dim, columns, inner } = extent(call);
+  const rows = size(dim);
+  const has = (name: string): number => (inputs[name] === undefined ? 0 : 1);
+  const activated = attributes.activation === undefined ? 0 : ACTIVATION_FLOPS;
+  const epilogue = has("bias") + activated + has("residual") + has("weight") + has("scatter");
+  // y is written; where it is added to, it is read as well.
+  const results = rows * columns * (1 + has("residual") + has("scatter"));
+  const indices = rows * (has("gather") + has("scatter") + has("weight"));
+  const weightBytes = columns * inner * (inputs.w?.element === "f16" ? 2 : 4);
+  return counted(
+    { matmul: 2 * rows * columns * inner, other: rows * columns * epilogue },
+    4 * (rows * inner + columns * has("bias") + results + indices) + weightBytes,
+  );
+}
 
 /** Checks the slots of a stack and gives the rows of one of them; without `slot` those are all rows. */
 function expectSlots(weightRows: number, { slot, slotRows, rowCount }: MatmulAttributes): number {

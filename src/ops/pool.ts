@@ -1,7 +1,7 @@
 /** @file One row per segment: x[R, D] -> y[S, D]. */
 
 import { EngineError } from "../errors.ts";
-import { elementCount, expectTensor, foldGrid, runtimeDim, staticDim, trafficBytes } from "./op.ts";
+import { elementCount, expectTensor, foldGrid, runtimeDim, staticDim } from "./op.ts";
 import type { Attributes, Dim, Op, SizeOf, TensorType } from "./op.ts";
 import { segmentCount } from "./per-segment.ts";
 import { rowCopyLanes, rowCopyLibrary, rowCopyVariants } from "./row-copy.ts";
@@ -29,10 +29,14 @@ export const pool: Op<PoolAttributes> = {
     const rows = count === undefined ? staticDim("pool", "segments axis 0", offsets) - 1 : runtimeDim(count);
     return { y: { shape: [rows, width], element: "f32" } };
   },
-  cost: (call, size) => ({
-    flops: call.attributes.mode === "mean" ? elementCount(call.inputs.x as TensorType, size) : 0,
-    bytes: trafficBytes(call, size),
-  }),
+  // One row of every segment is read, or all for their mean.
+  cost: ({ inputs, outputs, attributes }, size) => {
+    const mean = attributes.mode === "mean";
+    const written = elementCount(outputs.y as TensorType, size);
+    const read = mean ? elementCount(inputs.x as TensorType, size) : written;
+    const offsets = elementCount(inputs.segments as TensorType, size);
+    return { flops: mean ? read : 0, bytes: 4 * (read + written + offsets) };
+  },
   variants: ({ outputs }) => rowCopyVariants(outputs.y?.shape[1] as number),
   launch: ({ inputs, outputs, attributes }, variant) => {
     const width = outputs.y?.shape[1] as number;

@@ -1,6 +1,6 @@
 /** @file Rows added to places of a base, in place: y[rows[r]] += weight[rows[r]] · x[r]. */
 
-import { elementCount, expectDim, expectTensor, staticDim, trafficBytes } from "./op.ts";
+import { elementCount, expectDim, expectTensor, staticDim } from "./op.ts";
 import type { Dim, Op, TensorType } from "./op.ts";
 import { rowCopyLaunch, rowCopyVariants } from "./row-copy.ts";
 
@@ -23,10 +23,13 @@ export const scatterAddRows: Op = {
     }
     return { y: target };
   },
-  cost: (call, size) => ({
-    flops: 2 * elementCount(call.inputs.x as TensorType, size),
-    bytes: trafficBytes(call, size),
-  }),
+  // Of base only the rows that are added to are read and written.
+  cost: ({ inputs }, size) => {
+    const added = elementCount(inputs.x as TensorType, size);
+    const weighed = inputs.weight === undefined ? 0 : 1;
+    const perRow = size(inputs.rows?.shape[0] as Dim) * (1 + weighed);
+    return { flops: added * (1 + weighed), bytes: 4 * (3 * added + perRow) };
+  },
   inPlace: () => ({ y: "base" }),
   variants: ({ inputs }) => rowCopyVariants(inputs.x?.shape[1] as number),
   launch: ({ inputs, outputs }, variant) => {

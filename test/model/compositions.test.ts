@@ -199,20 +199,21 @@ describe("a run", () => {
     });
   });
 
-  test("is explained with its composition: launches, and rows times copies", async () => {
+  test("is explained with its composition: launches, and rows times the width that each of them takes", async () => {
     await withModel(async (model) => {
       const adapters = async (active: CompositionInput): Promise<{ launches: number; flops: number }> => {
         model.setActive(active);
-        const { steps } = await model.explain([6, 3]);
-        const own = steps.filter(({ op }) => op === "adapter");
-        return { launches: own.length, flops: own.reduce((sum, { flops }) => sum + flops, 0) };
+        const { steps, parts } = await model.explain([6, 3]);
+        return { launches: steps.filter(({ op }) => op === "adapter").length, flops: parts.adapter };
       };
-      const one = await adapters("a");
-      expect(one.launches).toBe(2);
+      /** 4 d b a row, in two layers of width 32; the bottlenecks of a, b and c have 8, 16 and 4 units. */
+      const units = (count: number): number => 2 * 4 * 32 * count;
+      expect(await adapters("a")).toEqual({ launches: 2, flops: units(9 * 8) });
       expect((await adapters(null)).launches).toBe(0);
-      expect((await adapters(stack("a", "b", "c"))).launches).toBe(6);
-      expect(await adapters(parallel("a", "b", "c"))).toEqual({ launches: 2, flops: 3 * one.flops });
-      expect(await adapters(batchSplit("a", "b", { batchSizes: [1, 1] }))).toEqual(one);
+      expect(await adapters(stack("a", "b", "c"))).toEqual({ launches: 6, flops: units(9 * (8 + 16 + 4)) });
+      expect(await adapters(parallel("a", "b", "c"))).toEqual({ launches: 2, flops: units(9 * (8 + 16 + 4)) });
+      const halves = batchSplit("a", "b", { batchSizes: [1, 1] });
+      expect(await adapters(halves)).toEqual({ launches: 2, flops: units(6 * 8 + 3 * 16) });
       expect((await adapters(average("a", "b"))).launches).toBe(4);
       expect((await adapters("odd name")).launches).toBe(4);
     });

@@ -10,7 +10,7 @@ import { segmentTable } from "../../src/cases/segment-tables.ts";
 import { adapter, adapterStride, noSlot } from "../../src/ops/adapter.ts";
 import type { AdapterAttributes } from "../../src/ops/adapter.ts";
 import { runtimeDim } from "../../src/ops/op.ts";
-import type { TensorType } from "../../src/ops/op.ts";
+import type { Cost, TensorType } from "../../src/ops/op.ts";
 import { adapter as reference } from "../../src/reference/adapter.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
 import { describeOp } from "./check-case.ts";
@@ -62,16 +62,63 @@ describe("shapes of adapter", () => {
   });
 
   test("the cost is 2·B·(D + C) a row, and the bytes of what takes part", () => {
-    const cost = (attributes: AdapterAttributes): { flops: number; bytes: number } => {
+    const cost = (attributes: AdapterAttributes): Cost => {
       const inputs = typesOf(attributes);
       const call = { inputs, outputs: adapter.infer(inputs, attributes), attributes };
       return adapter.cost(call, (dim) => (typeof dim === "number" ? dim : 10 * dim.times));
     };
-    expect(cost({ width: 16, maxWidth: 8 }).flops).toBe(10 * 4 * 8 * 16);
+    // Around the products: bias and activation of 8 units; bias and scale of 16 columns.
+    const whole = cost({ width: 16, maxWidth: 8 });
+    expect(whole.parts).toEqual({ adapter: 10 * 4 * 8 * 16, other: 10 * (2 * 8 + 2 * 16) });
+    expect(whole.flops).toBe(10 * (4 * 8 * 16 + 2 * 8 + 2 * 16));
     const part = cost({ ...lora, firstColumn: 8, columnCount: 12 });
-    expect(part.flops).toBe(10 * 2 * 8 * (16 + 12));
+    expect(part.parts?.adapter).toBe(10 * 2 * 8 * (16 + 12));
     // Of the rows of up, 12 take no part: with their bias, 9 elements each in 3 slots, and 12 columns of 10 rows of y.
     expect(cost(lora).bytes - part.bytes).toBe(4 * (3 * 12 * 9 + 12 * 10));
+  });
+});
+
+describe("cost of adapter where the tables are known", () => {
+  /** Slots of widths 3 and 0 and 8, the first without an activation; four segments of 4, 0, 5 and 1 rows. */
+  const tables: Readonly<Record<string, Uint32Array>> = {
+    slots: Uint32Array.of(3, 0, 0, 0, 0, 1, 0, 0, 8, 1, 0, 0),
+    segments: Uint32Array.of(0, 4, 4, 9, 10),
+  };
+  const cost = (segmentSlots: readonly number[], element: "f32" | "f16" = "f32"): Cost => {
+    const attributes = { width: 16, maxWidth: 8 };
+    const known = typesOf(attributes, 16);
+    const inputs: Record<string, TensorType> = {
+      ...known,
+      bank: { shape: known.bank?.shape ?? [], element },
+      segments: { shape: [5], element: "u32" },
+      segment_slots: { shape: [4], element: "u32" },
+    };
+    const call = { inputs, outputs: adapter.infer(inputs, attributes), attributes };
+    const read = (role: string): Uint32Array | undefined =>
+      role === "segment_slots" ? Uint32Array.from(segmentSlots) : tables[role];
+    return adapter.cost(call, (dim) => (typeof dim === "number" ? dim : 10 * dim.times), read);
+  };
+  /** x, residual and y; segments and segment_slots. */
+  const ROWS_AND_TABLES = 3 * 10 * 16 + 5 + 4;
+
+  test("every row counts with the width of its own slot, every slot in use is read once", () => {
+    const { parts, bytes } = cost([0, 2, 0, 2]);
+    expect(parts).toEqual({
+      adapter: 9 * 4 * 3 * 16 + 1 * 4 * 8 * 16,
+      other: 9 * (3 + 3 * 16) + 1 * (2 * 8 + 3 * 16),
+    });
+    const banks = 3 * 33 + 16 + (8 * 33 + 16);
+    expect(bytes).toBe(4 * (ROWS_AND_TABLES + banks + 2 * 4));
+    expect(cost([0, 2, 0, 2], "f16").bytes).toBe(4 * (ROWS_AND_TABLES + 2 * 4) + 2 * banks);
+  });
+
+  test("no slot and a slot of width 0 cost the rows alone", () => {
+    expect(cost([noSlot, noSlot, noSlot, noSlot])).toEqual({
+      flops: 0,
+      bytes: 4 * ROWS_AND_TABLES,
+      parts: { adapter: 0, other: 0 },
+    });
+    expect(cost([1, noSlot, 1, 1])).toMatchObject({ flops: 0, bytes: 4 * (ROWS_AND_TABLES + 4) });
   });
 });
 

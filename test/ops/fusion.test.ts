@@ -79,5 +79,9 @@ test("the cost of a fusion counts what it reads once, whether the parts are one 
   const cost = fusion.cost({ inputs, outputs: fusion.infer(inputs, attributes), attributes }, (dim) =>
     typeof dim === "number" ? dim : 7,
   );
-  expect(cost).toEqual({ flops: 7 * 2 * (4 * 8 + 5), bytes: 4 * (7 * (16 + 18 + 24 + 2) + 12) });
+  expect(cost).toEqual({
+    flops: 7 * 2 * (4 * 8 + 5),
+    bytes: 4 * (7 * (16 + 18 + 24 + 2) + 12),
+    parts: { other: 7 * 2 * 4 * 8, softmax: 7 * 2 * 5 },
+  });
 });
