@@ -1,10 +1,12 @@
-/** @file Reading input files, packed or not, and writing results so that no half-written file is ever seen. */
+/** @file Reading input files, packed or not, and checking where results are to go. */
 
-import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { EngineError } from "../errors.ts";
+
+export { writeWhole } from "../node/write-whole.ts";
 
 const unpack = promisify(gunzip);
 
@@ -79,23 +81,6 @@ export async function checkTarget(path: string): Promise<void> {
     throw new EngineError("BAD_INPUT", `${path} cannot be written: it is a folder`, {
       where: path,
       fix: "name a file",
-    });
-  }
-}
-
-/** Writes beside the target and renames: readers see the old file or the new one, whole. */
-export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
-  const aside = `${path}.${process.pid}.partial`;
-  try {
-    await writeFile(aside, content);
-    await rename(aside, path);
-  } catch (cause) {
-    await rm(aside, { force: true });
-    const problem = (cause as NodeJS.ErrnoException).code ?? String(cause);
-    throw new EngineError("NOT_FOUND", `${path} cannot be written (${problem})`, {
-      where: path,
-      fix: "check the permissions and the space left",
-      cause,
     });
   }
 }

@@ -60,6 +60,7 @@ export async function readRawClips(options: InputOptions, input: HostInput): Pro
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const sampleRate = options.sampleRate ?? input.sampleRate;
+  const labels = table?.columns.includes("label") === true ? table.column("label") : null;
   return clipRanges(table, total, input.samples).map(([offset, length], clip): Sequence => {
     const place = table === null ? `${path}, clip ${clip}` : `${clips}:${table.lines[clip]}`;
     const fits =
@@ -69,6 +70,7 @@ export async function readRawClips(options: InputOptions, input: HostInput): Pro
         where: place,
       });
     const samples = Float32Array.from({ length }, (_, i) => view.getInt16(2 * (offset + i), true) / FULL_SCALE);
-    return { place, data: { kind: "audio", samples, sampleRate } };
+    const label = labels?.[clip];
+    return { place, ...(label === undefined ? {} : { label }), data: { kind: "audio", samples, sampleRate } };
   });
 }

@@ -1,9 +1,11 @@
 /** @file What a run gave, sequence by sequence: counts, pooled outputs, captures, and the trace of the routing. */
 
 import type { RunOutput, Tensor } from "../model/types.ts";
-import { makeTrace } from "../routing/trace.ts";
+import { traceOf } from "../routing/trace.ts";
 import type { RoutingTrace, SequenceTrace } from "../routing/trace.ts";
-import type { BatchResult, Prepared } from "./run-batches.ts";
+import type { BatchResult } from "./run-batches.ts";
+import { spansOf, traceBatch } from "./run-trace.ts";
+import type { Span, TraceOptions } from "./run-trace.ts";
 
 /** Numbers of one sequence, ready for JSON. */
 interface PlainTensor {
@@ -64,7 +66,7 @@ export interface Collected {
 /** What {@link collect} is to keep besides the counts. */
 export interface CollectOptions {
   readonly outputs: readonly string[];
-  readonly trace: Pick<RoutingTrace, "model" | "device" | "settings"> | null;
+  readonly trace: TraceOptions | null;
 }
 
 /** The number a reader sees: nine digits tell all f32 values apart. */
@@ -143,18 +145,6 @@ function selectedOf(routing: NonNullable<RunOutput["routing"]>, [from, to]: Span
   );
 }
 
-/** First row and the row behind the last. */
-type Span = readonly [number, number];
-
-/** Rows of every view: the tokens, with the rows of prompts, once per copy. */
-function spansOf({ batch, output }: BatchResult): Span[] {
-  const segments = output.hidden?.segments;
-  if (segments !== undefined)
-    return Array.from(segments.subarray(1), (end, index) => [segments[index] as number, end] as const);
-  let end = 0;
-  return batch.map(({ tokens }) => [end, (end += tokens.length)] as const);
-}
-
 function resultOf(output: RunOutput, view: View, span: Span, outputs: readonly string[]): ResultRecord {
   const hidden = outputs.includes("hidden") && output.hidden !== undefined ? rowsOf(output.hidden, view) : null;
   const heads = headsOf(output.heads, view);
@@ -167,10 +157,13 @@ function resultOf(output: RunOutput, view: View, span: Span, outputs: readonly s
   };
 }
 
-function recordsOf(result: BatchResult, outputs: readonly string[]): SequenceRecord[] {
-  const { output, batch } = result;
+/** Results of every view of a batch. */
+function resultsOf(result: BatchResult, outputs: readonly string[]): ResultRecord[] {
   const spans = spansOf(result);
-  const results = spans.map((span, index) => resultOf(output, { index, views: spans.length }, span, outputs));
+  return spans.map((span, index) => resultOf(result.output, { index, views: spans.length }, span, outputs));
+}
+
+function recordsOf({ batch }: BatchResult, results: readonly ResultRecord[]): SequenceRecord[] {
   return batch.map(({ sequence: { data, place, adapter }, tokens }, index) => {
     const copies = results.filter((_, view) => view % batch.length === index);
     return {
@@ -181,6 +174,14 @@ function recordsOf(result: BatchResult, outputs: readonly string[]): SequenceRec
       ...(copies.length === 1 ? copies[0] : { copies }),
     };
   });
+}
+
+/** The label that the only head with one row per sequence gives; undefined without one, or with several. */
+function predictedOf({ heads = {} }: ResultRecord): string | undefined {
+  const [only, ...others] = Object.values(heads).flatMap((head) => ("logits" in head ? [head.logits] : []));
+  if (only === undefined || others.length > 0) return undefined;
+  const best = only.indexOf(only.reduce((a, b) => Math.max(a, b), -Infinity));
+  return best < 0 ? undefined : String(best);
 }
 
 interface LayerSum {
@@ -209,22 +210,6 @@ function layerRecord(sum: LayerSum | null): LayerRecord | null {
   );
 }
 
-function traceOf(result: BatchResult, about: NonNullable<CollectOptions["trace"]>): readonly SequenceTrace[] {
-  const { batch, output } = result;
-  const views = spansOf(result).map(([from, to], index) => {
-    const { sequence, tokens } = batch[index % batch.length] as Prepared;
-    const { data, place } = sequence;
-    // Among the rows of prompts tokens stand at other places than in the text.
-    const rows = Array.from({ length: to - from }, (_, row) => `row ${row}`);
-    return {
-      tokens: tokens.length === to - from ? tokens : rows,
-      text: data.kind === "text" ? [data.text].flat().join(" | ") : place,
-    };
-  });
-  const [tokens, texts] = [views.map((view) => view.tokens), views.map((view) => view.text)];
-  return makeTrace({ ...about, tokens, texts, routing: output.routing ?? [] }).sequences;
-}
-
 /** Goes through the batches as they come and keeps what was asked for. */
 export async function collect(results: AsyncIterable<BatchResult>, options: CollectOptions): Promise<Collected> {
   const sequences: SequenceRecord[] = [];
@@ -233,22 +218,15 @@ export async function collect(results: AsyncIterable<BatchResult>, options: Coll
   const sums: (LayerSum | null)[] = [];
   for await (const result of results) {
     const { batch, output } = result;
-    sequences.push(...recordsOf(result, options.outputs));
+    const views = resultsOf(result, options.outputs);
+    sequences.push(...recordsOf(result, views));
     if (output.routing !== null) addLayers(sums, output.routing);
-    if (options.trace !== null && output.routing !== null) traces.push(...traceOf(result, options.trace));
+    if (options.trace !== null && output.routing !== null)
+      traces.push(...traceBatch(result, options.trace, views.map(predictedOf)));
     const tokens = batch.reduce((sum, item) => sum + item.tokens.length, 0);
     batches.push({ sequences: batch.length, tokens, wall: output.timing.wall, gpu: output.timing.gpu });
   }
   const routed = sums.length > 0;
-  const trace: RoutingTrace | null =
-    options.trace === null || !routed
-      ? null
-      : {
-          format: "adapters-webgpu/routing-trace",
-          version: 1,
-          ...options.trace,
-          layers: sums.length,
-          sequences: traces,
-        };
+  const trace = options.trace === null || !routed ? null : traceOf(options.trace.head, sums.length, traces);
   return { sequences, layers: routed ? sums.map(layerRecord) : null, batches, trace };
 }

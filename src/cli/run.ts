@@ -22,6 +22,7 @@ import type { RunSettings } from "./run-options.ts";
 import { collect } from "./run-results.ts";
 import type { BatchTime, Collected } from "./run-results.ts";
 import { summary } from "./run-summary.ts";
+import type { TraceOptions } from "./run-trace.ts";
 import type { Timing } from "./run-summary.ts";
 import { formatBytes } from "./text.ts";
 
@@ -116,6 +117,21 @@ async function writeResults(settings: RunSettings, json: string, { trace }: Coll
   }
 }
 
+/** What the trace says besides what comes out of the runs; null where none is asked for. */
+function traceOptions(
+  { model: folder, route, targets, input }: RunSettings,
+  model: Model,
+  gpu: Gpu,
+): TraceOptions | null {
+  if (route === null || (targets.report ?? targets.trace) === undefined) return null;
+  return {
+    head: { model: folder, device: deviceName(gpu.info), settings: routeRecord(route) },
+    part: route.part,
+    input: model.host.shape.input,
+    crop: input.crop,
+  };
+}
+
 async function execute(settings: RunSettings, model: Model, gpu: Gpu, io: Io, load: number): Promise<void> {
   const { sequences, notes } = await readSequences(settings, model);
   const { ready, skipped } = prepare(sequences, model, settings.input);
@@ -125,11 +141,6 @@ async function execute(settings: RunSettings, model: Model, gpu: Gpu, io: Io, lo
   await addAll(model, settings.adapters, io);
   activate(model, settings.adapters);
   model.setRouting(settings.route);
-  const traced = settings.route !== null && (settings.targets.report ?? settings.targets.trace) !== undefined;
-  const about =
-    traced && settings.route !== null
-      ? { model: settings.model, device: deviceName(gpu.info), settings: routeRecord(settings.route) }
-      : null;
   const batches = batchesFor(ready, settings, gpu);
   const { compat } = settings.adapters;
   const options = {
@@ -138,7 +149,7 @@ async function execute(settings: RunSettings, model: Model, gpu: Gpu, io: Io, lo
     ...(compat === undefined ? {} : { compat }),
   };
   const results = runBatches(model, batches, options, io, settings.input.crop);
-  const collected = await collect(results, { outputs: settings.outputs, trace: about });
+  const collected = await collect(results, { outputs: settings.outputs, trace: traceOptions(settings, model, gpu) });
   const timing = timingOf(load, collected.batches);
   const json = settings.targets.json === undefined ? "" : resultJson(settings, model, gpu, timing, collected);
   await writeResults(settings, json, collected, io);

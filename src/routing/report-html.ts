@@ -43,3 +43,28 @@ export function percent(share: number): string {
 export function count(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, "\u202F");
 }
+
+/** A number in at most `digits` digits, without trailing zeros; a real minus sign. */
+export function numeral(value: number, digits = 3): string {
+  if (!Number.isFinite(value)) return "–";
+  return String(Number(value.toPrecision(digits))).replace("-", "−");
+}
+
+/** A table in a region of its own that scrolls sideways where the page is narrow. `label` is escaped. */
+export function scrolling(label: string, content: string): string {
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(label)}">${content}</div>`;
+}
+
+/** A section with a heading and a sentence that says what is to be seen. */
+export function section(id: string, title: string, lead: string, ...content: readonly string[]): string {
+  const intro = lead === "" ? "" : `<p class="soft">${lead}</p>`;
+  return [`<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2>`, intro, ...content, "</section>"]
+    .filter((part) => part !== "")
+    .join("\n");
+}
+
+/** A horizontal bar in a table cell. */
+export function meter(share: number): string {
+  const width = Number.isFinite(share) ? (100 * Math.min(1, Math.max(0, share))).toFixed(1) : "0";
+  return `<td class="wide"><span class="meter"><i style="width:${width}%"></i></span></td>`;
+}

@@ -6,6 +6,18 @@ export const STEPS = 12;
 const LIGHT = ["#f0f2f1", "#d8eae6", "#b8dcd5", "#90cac1", "#64b2aa", "#3d9791", "#227a77", "#115d5d", "#07403f"];
 const DARK = ["#22272a", "#1c3536", "#1a4a4a", "#1a605f", "#207976", "#2f948e", "#52b0a7", "#86cdc3", "#c9eee7"];
 
+/** Colours of lines in charts, told apart by readers with any colour vision; further lines repeat them with dashes. */
+export const series: Readonly<Record<"light" | "dark", readonly string[]>> = {
+  light: ["#0f766e", "#c2570c", "#4b53c4", "#b0357f", "#5f7a0f", "#0a6fb0", "#8a5a2b", "#55606a"],
+  dark: ["#5cc7bc", "#f0a35e", "#9aa2f7", "#ec8fc4", "#b5cf5c", "#6fbdf0", "#d1a77c", "#aab4bc"],
+};
+
+/** How many colours of {@link series} there are. */
+export const SERIES = 8;
+
+/** The ground of cards in both themes, on which lines and small text must be seen. */
+export const cards: Readonly<Record<"light" | "dark", string>> = { light: "#ffffff", dark: "#1a1e21" };
+
 type Rgb = readonly [number, number, number];
 
 function parse(hex: string): Rgb {

@@ -3,8 +3,6 @@
  * the token under the pointer or the focus in a line of text and in the map.
  */
 
-import { mapGeometry } from "./report-heatmap.ts";
-
 /** The script's text; constant, so that the page can allow exactly this script and no other. */
 export const reportScript: string = `(() => {
   const show = (token) => {
@@ -13,8 +11,8 @@ export const reportScript: string = `(() => {
     for (const old of article.querySelectorAll(".on")) old.classList.remove("on");
     token.classList.add("on");
     article.querySelector(".readout").textContent = token.getAttribute("aria-label");
-    const cursor = article.querySelector(".cursor");
-    if (cursor) cursor.setAttribute("x", String(${mapGeometry.left - 0.5} + index * ${mapGeometry.cell}));
+    const { left, cell } = article.querySelector(".map").dataset;
+    article.querySelector(".cursor").setAttribute("x", String(left - 0.5 + index * cell));
   };
   const focus = (token) => {
     for (const other of token.parentNode.querySelectorAll("[tabindex='0']")) other.tabIndex = -1;
@@ -25,6 +23,8 @@ export const reportScript: string = `(() => {
     token.setAttribute("aria-label", token.title);
     token.removeAttribute("title");
   }
+  for (const line of document.querySelectorAll(".readout"))
+    line.textContent = "Point at a token, or walk along them with the arrow keys.";
   document.addEventListener("mouseover", (event) => {
     const token = event.target.closest(".tokens li");
     if (token) show(token);
@@ -37,7 +37,7 @@ export const reportScript: string = `(() => {
     if (!map) return;
     const tokens = map.closest("article").querySelector(".tokens").children;
     const x = event.clientX - map.getBoundingClientRect().left;
-    const place = Math.floor((x - ${mapGeometry.left}) / ${mapGeometry.cell});
+    const place = Math.floor((x - map.dataset.left) / map.dataset.cell);
     if (tokens[place]) show(tokens[place]);
   });
   document.addEventListener("click", (event) => {
@@ -61,4 +61,4 @@ export const reportScript: string = `(() => {
 `;
 
 /** SHA-256 of {@link reportScript} in base64, for the page's content security policy; a test keeps it true. */
-export const reportScriptHash = "izcljSoulaiWoMmHHvDV5w/B85pwPXQAaJD1ICiwRHY=";
+export const reportScriptHash = "xRGQ+Fqw3/Qwq+PUDWHTEIjWvhvceCjmB47dwelvJ8k=";

@@ -6,12 +6,15 @@ import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { brotliDecompressSync } from "node:zlib";
 import { untar } from "../../src/node/untar.ts";
 
 /** A browser on one page. */
 export interface Browser {
   readonly log: () => string;
+  /** Where --remote-debugging-pipe reads commands and writes answers. */
+  readonly pipes: { readonly commands: Writable; readonly answers: Readable };
   close(): Promise<void>;
 }
 
@@ -26,8 +29,11 @@ async function unpack(folder: string): Promise<string> {
   return join(folder, "chromium");
 }
 
-/** Opens a page. Everything the browser writes lies in a folder that close() removes. */
-export async function openBrowser(url: string): Promise<Browser> {
+/**
+ * Opens a page. Everything the browser writes lies in a folder that close() removes.
+ * @param more flags besides those that WebGPU needs
+ */
+export async function openBrowser(url: string, more: readonly string[] = []): Promise<Browser> {
   const folder = join(tmpdir(), `adapters-webgpu-browser-${process.pid}`);
   const executable = await unpack(folder);
   const flags = [
@@ -42,12 +48,17 @@ export async function openBrowser(url: string): Promise<Browser> {
     `--user-data-dir=${join(folder, "profile")}`,
   ];
   const env = { ...process.env, LD_LIBRARY_PATH: `${join(folder, "lib")}:${process.env.LD_LIBRARY_PATH ?? ""}` };
-  const child: ChildProcess = spawn(executable, [...flags, url], { env, stdio: ["ignore", "ignore", "pipe"] });
+  const child: ChildProcess = spawn(executable, [...flags, ...more, url], {
+    env,
+    // Files 3 and 4 are for --remote-debugging-pipe; without that flag nobody uses them.
+    stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"],
+  });
   let log = "";
   child.stderr?.on("data", (chunk: Buffer) => (log = (log + chunk.toString()).slice(-20_000)));
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   return {
     log: () => log,
+    pipes: { commands: child.stdio[3] as Writable, answers: child.stdio[4] as Readable },
     close: async () => {
       child.kill("SIGKILL");
       await ended;

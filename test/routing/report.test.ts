@@ -1,13 +1,15 @@
-/** @file Traces and their report: what is read back, what is refused, and what stands on the page. */
+/** @file The report of a trace as text: its numbers, what stands on the page, and that nothing of a trace becomes markup. */
 
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { contrast, shades, STEPS, stepOf } from "../../src/routing/report-palette.ts";
+import { cards, contrast, SERIES, series, shades, STEPS, stepOf } from "../../src/routing/report-palette.ts";
 import { reportScript, reportScriptHash } from "../../src/routing/report-script.ts";
 import { traceStatistics } from "../../src/routing/report-statistics.ts";
 import { renderRoutingReport } from "../../src/routing/report.ts";
-import { makeTrace, parseTrace, type RoutingTrace } from "../../src/routing/trace.ts";
+import { makeTrace } from "../../src/routing/trace.ts";
+import type { RoutingTrace } from "../../src/routing/trace.ts";
+import { audioSample, imageSample, textTrace } from "./sample-traces.ts";
 
 const trace: RoutingTrace = makeTrace({
   model: "tiny <model>",
@@ -33,70 +35,10 @@ const trace: RoutingTrace = makeTrace({
   ],
 });
 
-describe("makeTrace", () => {
-  it("cuts packed rows into sequences with places of their own", () => {
-    expect(trace.layers).toBe(3);
-    expect(trace.sequences[0]?.layers).toEqual([
-      null,
-      { selected: [0, 2], weights: [1, 0.100000001, 0.5], scores: [3, -1, 2] },
-      { selected: [1, 2], weights: [0, 1, 0.5], scores: [0, 1, 2] },
-    ]);
-    expect(trace.sequences[1]?.layers[2]).toEqual({ selected: [0], weights: [1, 0], scores: [3, 4] });
-  });
-
-  it("refuses tokens of another batch", () => {
-    const layer = { selected: new Uint32Array(0), weights: new Float32Array(2), scores: new Float32Array(2) };
-    const source = { model: "", device: "", settings: {}, tokens: [["a"]], routing: [layer] };
-    expect(() => makeTrace(source)).toThrow(expect.objectContaining({ code: "SHAPE", where: "routing[0]" }));
-  });
-});
-
-describe("parseTrace", () => {
-  it("reads back what was written", () => {
-    expect(parseTrace(JSON.stringify(trace))).toEqual(trace);
-  });
-
-  it("names the place of each fault", () => {
-    const layer = ["sequences", 0, "layers", 1];
-    const faults: [where: string, path: (string | number)[], value: unknown][] = [
-      ["trace.format", ["format"], "other"],
-      ["trace.version", ["version"], 2],
-      ["trace.model", ["model"], undefined],
-      ["trace.settings", ["settings"], []],
-      ["trace.layers", ["layers"], -1],
-      ["trace.sequences", ["sequences"], {}],
-      ["trace.sequences[1].layers", ["sequences", 1, "layers"], [null, null]],
-      ["trace.sequences[0].tokens[1]", ["sequences", 0, "tokens", 1], 5],
-      ["trace.sequences[0].text", ["sequences", 0, "text"], null],
-      ["trace.sequences[0].layers[1]", layer, 7],
-      ["trace.sequences[0].layers[1].selected", [...layer, "selected"], [2, 0]],
-      ["trace.sequences[0].layers[1].selected", [...layer, "selected"], [1, 1]],
-      ["trace.sequences[0].layers[1].selected", [...layer, "selected"], [3]],
-      ["trace.sequences[0].layers[1].selected", [...layer, "selected"], [-1]],
-      ["trace.sequences[0].layers[1].selected", [...layer, "selected"], [0.5]],
-      ["trace.sequences[0].layers[1].weights", [...layer, "weights"], [1, 2]],
-      ["trace.sequences[0].layers[1].scores", [...layer, "scores"], [1, null, 2]],
-    ];
-    for (const [where, path, value] of faults) {
-      const copy: unknown = structuredClone(trace);
-      const parent = path.slice(0, -1).reduce((at, key) => (at as Record<string, unknown>)[key], copy);
-      (parent as Record<string, unknown>)[String(path.at(-1))] = value;
-      expect(() => parseTrace(JSON.stringify(copy)), where).toThrow(
-        expect.objectContaining({ code: "BAD_FILE", where }),
-      );
-    }
-    expect(() => parseTrace("{")).toThrow(expect.objectContaining({ code: "BAD_FILE" }));
-    expect(() => parseTrace("null")).toThrow(/is not an object/);
-  });
-});
-
 describe("traceStatistics", () => {
   it("counts by layer, by number of layers and by token", () => {
     const numbers = traceStatistics(trace);
     expect(numbers).toMatchObject({ tokens: 5, routedLayers: 2, heavyShare: 0.6, histogram: [1, 2, 2] });
-    expect(numbers.layers[0]).toMatchObject({ tokens: 0, selected: 0 });
-    expect(numbers.layers[1]).toMatchObject({ tokens: 5, selected: 3, selectedWeight: 0.75 });
-    expect(numbers.layers[1]?.otherWeight).toBeCloseTo(0.175, 7);
     expect(numbers.vocabulary.map(({ token, occurrences, share }) => [token, occurrences, share])).toEqual([
       ["O", 1, 1],
       ["<script>alert(1)</script>", 1, 1],
@@ -157,9 +99,21 @@ describe("renderRoutingReport", () => {
           {
             text: value,
             tokens: [`t${value}`, "u"],
+            types: [`t${value}`, "u"],
+            label: value,
+            predicted: `p${value}`,
             layers: [null, null, { selected: [0], weights: [1, 0], scores: [1, 0] }],
           },
         ],
+        curve: ["a", `r${value}`].map((router) => ({
+          router,
+          attention: value,
+          metric: value,
+          reduction: 2,
+          value: 0.5,
+          milliseconds: 1,
+          speedUp: null,
+        })),
       });
     const plain = tags(build("plain"));
     fc.assert(
@@ -171,6 +125,101 @@ describe("renderRoutingReport", () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it("draws λ and selection of every token, and the keys of a second router", () => {
+    const layer = { selected: [0, 2], weights: [1, 0.5, 0.2], scores: null, part: "attention" as const };
+    const keys = { selected: [1, 2], weights: [0, 1, 1] };
+    const sequence = { tokens: ["a", "b", "c"], layers: [{ ...layer, keys }, null, null] };
+    const html = renderRoutingReport({ ...trace, sequences: [sequence] });
+    const map = /<svg class="map"[\s\S]*?<\/svg>/.exec(html)?.[0] ?? "";
+    const cells = (kind: string): number => {
+      const group = new RegExp(`<g class="${kind}"[\\s\\S]*?</g>`).exec(map)?.[0] ?? "";
+      return group.match(/ d="[^"]*"/g)?.reduce((sum, path) => sum + (path.match(/h\d+/g)?.length ?? 0), 0) ?? 0;
+    };
+    expect([cells("heavy"), cells("light"), cells("keys")]).toEqual([2, 1, 2]);
+    // λ = 1 has the strongest colour; 0.2 is drawn in the palest that still reads as selected.
+    expect(map).toContain(`class="s${STEPS}"`);
+    expect(map).toContain('class="s4"');
+    expect(map).toContain(">0a</text>");
+    expect(html).toContain("chosen as a key");
+    expect(html).toContain("<td>attention</td>");
+    expect(html).not.toContain("Scores by layer");
+  });
+
+  it("scales the colours of a router whose λ is not bounded", () => {
+    const layers = [{ selected: [0], weights: [8, 2], scores: [8, 2] }, null, null];
+    const html = renderRoutingReport({ ...trace, sequences: [{ tokens: ["a", "b"], layers }] });
+    expect(html).toContain("λ from 0 to 8");
+    expect(html).toContain(`<g class="heavy" stroke-width="16"><path class="s${STEPS}" d="M34 12h19"/></g>`);
+    expect(html).toContain('<path opacity="0.28"');
+  });
+
+  it("draws histograms, overlaps and types with their numbers", () => {
+    expect(page.match(/<svg class="scores"/g)).toHaveLength(2);
+    // Sequence 0 selects scores 3 and 2 in layer 1, sequence 1 selects 5: the k-th are 2 and 5.
+    expect(page).toContain(
+      "Layer 1: scores of 3 selected and 2 other tokens from −1 to 5. The median k-th score is 3.5.",
+    );
+    // {0, 2} and {1, 2}: 1 of 3; {0} and {0}: 1 of 1.
+    expect(page).toContain('title="layers 1 and 2: 66.7 %">67</td>');
+    expect(page).toContain('<th scope="row"><bdi>letters</bdi></th><td>3</td>');
+    expect(page).toContain('title="letters, layer 2: 66.7 %"');
+  });
+
+  it("has no line where selection does not follow the scores", () => {
+    const layers = [{ selected: [0], weights: [1, 1], scores: [0, 1] }, null, null];
+    const html = renderRoutingReport({ ...trace, sequences: [{ tokens: ["a", "b"], layers }] });
+    expect(html).toContain('<svg class="scores"');
+    expect(html).not.toContain("k-th");
+  });
+
+  it("says which sequences were right", () => {
+    expect(page).not.toContain("Right answers");
+    const html = renderRoutingReport(textTrace());
+    expect(html).toContain("<dt>Right answers</dt><dd>75.0 % <small>of 4</small></dd>");
+    expect(html).toContain("wrong: <bdi>nitro</bdi>, not <bdi>acetyl</bdi>");
+  });
+
+  it("draws a curve with a point per run, and a sweep's trace that holds nothing else", () => {
+    const { curve = [] } = textTrace();
+    const html = renderRoutingReport({ ...trace, layers: 0, sequences: [], curve });
+    expect(html.match(/<svg class="chart"/g)).toHaveLength(2);
+    // One circle per point in each chart, and one per router and attention in the key.
+    expect(html.match(/<circle/g)).toHaveLength(2 * curve.length + 8);
+    expect(html).toContain("<title>learned · k-to-all, r = 3: 0.949</title>");
+    expect(html).toContain("<dt>Measured points</dt><dd>40</dd>");
+    expect(html).not.toContain("The run had no sequences");
+    const slow = curve.map((point) => ({ ...point, milliseconds: null }));
+    expect(renderRoutingReport({ ...trace, curve: slow })).toContain("speed-up over dense");
+    const bare = slow.map((point) => ({ ...point, speedUp: null }));
+    expect(renderRoutingReport({ ...trace, curve: bare })).toContain("Quality against r");
+    expect(renderRoutingReport({ ...trace, curve: bare.slice(0, 1) })).not.toMatch(/NaN|Infinity/);
+    const rising = curve.map((point, i) => ({ ...point, metric: "loss", value: i < 2 ? 1e-30 : -4 }));
+    expect(renderRoutingReport({ ...trace, curve: rising })).not.toMatch(/NaN|Infinity/);
+  });
+
+  it("draws sound above its frames, and pictures under their patches", () => {
+    const sound = renderRoutingReport(audioSample());
+    expect(sound.match(/class="wave"/g)).toHaveLength(2);
+    expect(sound).toContain(">0.2 s</text>");
+    expect(sound).not.toContain("img-src");
+    const pictures = renderRoutingReport(imageSample());
+    expect(pictures).toContain("img-src data:;");
+    // Each picture lies in the page once and is drawn once for all layers and once per layer.
+    expect(pictures.match(/href="data:image\/png;base64,[A-Za-z0-9+/=]+"/g)).toHaveLength(3);
+    expect(pictures.match(/<use href="#image-\d"/g)).toHaveLength(3 * (1 + 4));
+    expect(pictures).toContain("Layer 0 kept 8 of 16 patches");
+    expect(pictures.replace(/(?:data:image\/png|#image-)[^"]*/g, "")).not.toMatch(/(?:src|href)="[^"]|url\(|https?:/);
+  });
+
+  it("draws 64 of a thousand sequences in a page of moderate size", () => {
+    const few = textTrace();
+    const sequences = Array.from({ length: 1000 }, (_, i) => few.sequences[i % 4] as (typeof few.sequences)[number]);
+    const many = renderRoutingReport({ ...few, sequences });
+    expect(many.match(/<article/g)).toHaveLength(64);
+    expect(many).toContain("The first 64 of 1\u202F000 sequences are drawn");
+    expect(many.length).toBeLessThan(2_000_000);
   });
 
   it("makes empty tokens and spaces visible", () => {
@@ -213,5 +262,12 @@ describe("the ramp", () => {
       for (const { paper, ink } of steps) expect(contrast(paper, ink), `${theme} ${paper}`).toBeGreaterThanOrEqual(4.5);
     }
     expect(contrast("#000000", "#ffffff")).toBeCloseTo(21, 5);
+  });
+
+  it("has lines that are seen on cards in both themes (WCAG graphics)", () => {
+    for (const theme of ["light", "dark"] as const) {
+      expect(new Set(series[theme]).size).toBe(SERIES);
+      for (const color of series[theme]) expect(contrast(color, cards[theme]), color).toBeGreaterThanOrEqual(3);
+    }
   });
 });
