@@ -1,20 +1,14 @@
-// Soft top-k solved to rounding (MATHS §1.3): weights_i = min(1, exp((s_i - θ) / ε)) with θ such that they sum to k.
-// One workgroup per segment; k = 0 gives 0, k >= n gives 1.
-//
-// With c the k-th largest score and d = θ - c:  0 <= d <= ε ln n, for at d = 0 at least k weights are 1, and at
-// d = ε ln n the n - k + 1 scores up to c add less than 1 to at most k - 1. Everything is computed relative to c, which
-// is exact for scores near it; absolute scores of 1e4 and ε = 0.01 would leave f32 no digits.
-//
-// For p saturated weights and S the sum of the others at d, the point d + ε ln(S / (k - p)) solves the problem whose
-// saturated set is fixed; it never lies below the solution, because a fixed set only overestimates the sum. So the step
-// descends monotonically from the upper end, and every fourth evaluation bisects to bound the number of steps.
+// Soft top-k solved to rounding (MATHS §1.3): weights_i = min(1, exp((s_i - θ) / ε)) with θ such that they sum to k, by the
+// descent of lib/soft-top-k-exact.wgsl from the k-th largest score. One workgroup per segment; k = 0 gives 0, k >= n gives 1.
+// Infinite scores count as the largest finite numbers.
 //
 // scores [R] (bits), segments [S + 1], selected_segments [S + 1] (k_s is a difference) -> weights [R]
-// Limits: one workgroup of WORKGROUP <= 256 invocations, under 6 KiB of workgroup memory; any n below 2^24.
-// lib: workgroup-sum workgroup-scan radix-select exp-log
+// Limits: 4 storage buffers, one workgroup of WORKGROUP <= 256 invocations, under 6 KiB of workgroup memory; n below 2^24.
+// lib: workgroup-sum workgroup-scan radix-select score-bits exp-log soft-top-k-exact
 // --- parameters
 const GROUP: u32 = 8u;
 const WORKGROUP: u32 = 64u; // GROUP * GROUP
+const BLOCK: u32 = 0u; // segments of at least so many rows are left to the launches by blocks; 0 for none
 // --- end parameters
 
 struct Params {
@@ -28,14 +22,12 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> weights: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
 
-// Relative change of the open weights' sum at which the root is found: a few times the rounding of that sum.
-const CONVERGED: f32 = 1e-6;
-const MOST_STEPS: u32 = 64u;
+const MOST_STEPS: u32 = 40u;
 
-var<workgroup> shared_total: vec2<f32>;
+var<workgroup> shared_sums: vec2<f32>;
 
 fn score_bits(i: u32) -> u32 {
-  return scores[i];
+  return finite_bits(scores[i]);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -51,6 +43,9 @@ fn main(
   let start = segments[segment];
   let end = segments[segment + 1u];
   let k = selected_segments[segment + 1u] - selected_segments[segment];
+  if (BLOCK > 0u && end - start >= BLOCK) {
+    return;
+  }
   if (k == 0u || k >= end - start) {
     for (var i = start + lane; i < end; i += WORKGROUP) {
       weights[i] = select(1.0, 0.0, k == 0u);
@@ -60,37 +55,19 @@ fn main(
 
   let pivot = unsortable(radix_select(lane, start, end - start, k).key);
   let scale = 1.0 / params.epsilon;
-  // d, low and high are in units of ε.
-  var low = 0.0;
-  var high = ln(f32(end - start));
-  var d = high;
-  for (var step = 1u; step <= MOST_STEPS; step += 1u) {
-    var counted = vec2<f32>(0.0); // saturated weights, sum of the others
-    for (var i = start + lane; i < end; i += WORKGROUP) {
-      let x = (bitcast<f32>(scores[i]) - pivot) * scale - d;
-      counted += select(vec2<f32>(0.0, exp_negative(min(x, 0.0))), vec2<f32>(1.0, 0.0), x >= 0.0);
-    }
-    let sums = workgroup_sum(lane, counted);
+  var descent = Descent(ln(f32(end - start)), false);
+  for (var step = 0u; step < MOST_STEPS; step += 1u) {
+    let sums = workgroup_sum(lane, exact_sums(lane, start, end, pivot, scale, descent.d));
+    // Every lane has the same sums; the uniformity analysis has to be told.
     if (lane == 0u) {
-      shared_total = sums;
+      shared_sums = sums;
     }
-    let total = workgroupUniformLoad(&shared_total);
-    let open = f32(k) - total.x;
-    if (open > 0.0) {
-      let shift = ln(total.y / open);
-      high = min(high, d + shift);
-      if (abs(shift) <= CONVERGED) {
-        break;
-      }
-      low = select(low, max(low, d), shift > 0.0);
-    } else {
-      low = max(low, d);
+    descent = exact_step(descent.d, workgroupUniformLoad(&shared_sums), k);
+    if (descent.done) {
+      break;
     }
-    d = select(high, 0.5 * (low + high), step % 4u == 0u);
   }
-  d = max(high, 0.0);
-
   for (var i = start + lane; i < end; i += WORKGROUP) {
-    weights[i] = exp_negative(min((bitcast<f32>(scores[i]) - pivot) * scale - d, 0.0));
+    weights[i] = exact_weight(i, pivot, scale, descent.d);
   }
 }

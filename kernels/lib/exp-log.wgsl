@@ -1,9 +1,13 @@
 // exp and ln to about one unit in the last place on every device. WGSL's own may be off by 3 + 2|x| units (exp) and by
 // 2^-21 (log), and with ε-scaling an error made at ε = 4 is divided by the final ε, 100 times smaller, afterwards.
 // Argument reduction by a two-part ln 2 whose high part has 9 bits, so that its products with exponents are exact.
+// exp_negative never falls as x rises: inside one exponent every step of it is monotone, and between two the mantissa is held
+// inside [√½, √2], the upper end being twice the lower.
 
 const LN2_HIGH: f32 = 0.693359375;
 const LN2_LOW: f32 = -2.12194440e-4;
+const SQRT_HALF: f32 = 0.70710677; // 0x3f3504f3
+const SQRT_2: f32 = 1.4142135; // 0x3fb504f3
 
 // e^x for x <= 0; zero where the result would not be a normal number.
 fn exp_negative(x: f32) -> f32 {
@@ -14,7 +18,7 @@ fn exp_negative(x: f32) -> f32 {
   let r = (x - n * LN2_HIGH) - n * LN2_LOW;
   // Taylor to r^7: the rest is below 6e-9 for |r| <= ln 2 / 2.
   let high = 1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)));
-  let y = 1.0 + (r + r * r * (0.5 + r * (1.0 / 6.0 + r * high)));
+  let y = clamp(1.0 + (r + r * r * (0.5 + r * (1.0 / 6.0 + r * high))), SQRT_HALF, SQRT_2);
   return y * bitcast<f32>(u32(i32(n) + 127) << 23u);
 }
 

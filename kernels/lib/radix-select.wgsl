@@ -10,7 +10,7 @@ const RADIX_BINS: u32 = 256u;
 const RADIX_SIGN: u32 = 0x80000000u;
 
 var<workgroup> radix_bins: array<atomic<u32>, RADIX_BINS>;
-var<workgroup> radix_found: vec3<u32>; // digit, elements of this pass above it, elements with it
+var<workgroup> radix_found: vec3<u32>; // bin, keys in bins above it, keys in it
 
 struct Selection {
   key: u32, // of the k-th largest
@@ -29,9 +29,31 @@ fn unsortable(key: u32) -> f32 {
   return bitcast<f32>(select(~key, key & ~RADIX_SIGN, key >= RADIX_SIGN));
 }
 
-// Of scores [start, start + count), with 1 <= k <= count. All lanes must call it together.
-fn radix_select(lane: u32, start: u32, count: u32, k: u32) -> Selection {
+// In radix_bins, filled behind a barrier, the bin of the `rank`-th largest of `matching` keys: its number, the keys in bins
+// above it, the keys in it. All lanes must call it together; it ends with a barrier.
+fn radix_pick(lane: u32, rank: u32, matching: u32) -> vec3<u32> {
   const PER_LANE = RADIX_BINS / WORKGROUP;
+  var own = 0u;
+  for (var bin = 0u; bin < PER_LANE; bin += 1u) {
+    own += atomicLoad(&radix_bins[lane * PER_LANE + bin]);
+  }
+  var above = matching - workgroup_scan(lane, vec2<u32>(own, 0u)).x - own;
+  if (above < rank && rank <= above + own) {
+    var bin = lane * PER_LANE + PER_LANE - 1u;
+    var here = atomicLoad(&radix_bins[bin]);
+    while (above + here < rank) {
+      above += here;
+      bin -= 1u;
+      here = atomicLoad(&radix_bins[bin]);
+    }
+    radix_found = vec3<u32>(bin, above, here);
+  }
+  workgroupBarrier();
+  return radix_found;
+}
+
+// Of scores [start, start + count), with 1 <= k <= count. All lanes must call it together; it ends with a barrier.
+fn radix_select(lane: u32, start: u32, count: u32, k: u32) -> Selection {
   var prefix = 0u;
   var rank = k;
   var matching = count;
@@ -48,25 +70,10 @@ fn radix_select(lane: u32, start: u32, count: u32, k: u32) -> Selection {
       }
     }
     workgroupBarrier();
-    var own = 0u;
-    for (var bin = 0u; bin < PER_LANE; bin += 1u) {
-      own += atomicLoad(&radix_bins[lane * PER_LANE + bin]);
-    }
-    var above = matching - workgroup_scan(lane, vec2<u32>(own, 0u)).x - own;
-    if (above < rank && rank <= above + own) {
-      var bin = lane * PER_LANE + PER_LANE - 1u;
-      var here = atomicLoad(&radix_bins[bin]);
-      while (above + here < rank) {
-        above += here;
-        bin -= 1u;
-        here = atomicLoad(&radix_bins[bin]);
-      }
-      radix_found = vec3<u32>(bin, above, here);
-    }
-    workgroupBarrier();
-    prefix = (prefix << 8u) | radix_found.x;
-    rank -= radix_found.y;
-    matching = radix_found.z;
+    let found = radix_pick(lane, rank, matching);
+    prefix = (prefix << 8u) | found.x;
+    rank -= found.y;
+    matching = found.z;
   }
   return Selection(prefix, k - rank);
 }

@@ -110,3 +110,55 @@ export const longSegment: ScoredBatch = batch("n 65536", () => {
     k: 13108,
   };
 });
+
+/** Values that are hard to rank, of which the last four lie beyond what differences of f32 can hold. */
+const hardValues = [-3.5, -0, 0, 1e-42, 2, 2 + 2 ** -22, -Infinity, -3.2e38, 3.2e38, Infinity];
+
+/** Scores of few values, denormals and both zeros among them, so that nearly every boundary is a tie. */
+export function tiedScores(seed: number, n: number, extremes: boolean): Float32Array {
+  const uniform = generator(seed);
+  const values = hardValues.slice(0, extremes ? hardValues.length : -4);
+  return Float32Array.from({ length: n }, () => values[Math.floor(uniform() * values.length)] as number);
+}
+
+/** Batches with segments too long for one workgroup, between segments of all other lengths. */
+export const blockBatches: readonly ScoredBatch[] = [
+  batch("n 65537 after a short one", random(5, 2), random(65537, 13108)),
+  batch(
+    "140000 rows, ragged",
+    random(3, 1),
+    random(70001, 8751, 3),
+    random(0, 0),
+    () => ({ scores: tiedScores(4095, 4095, false), k: 1365 }),
+    random(4096, 4095),
+    () => ({ scores: tiedScores(8191, 8191, false), k: 2731 }),
+    random(1, 1),
+    random(8192, 0),
+    random(4500, 4500),
+    made(20000, 41000, () => 0.3),
+    random(257, 86),
+  ),
+];
+
+/** Ties at every boundary, infinities among them, in short segments and in blocks. */
+export const tiedBatches: readonly ScoredBatch[] = [
+  {
+    name: "ties everywhere",
+    segments: () => {
+      const uniform = generator(200);
+      return Array.from({ length: 200 }, (_, i) => {
+        const scores = tiedScores(i, Math.floor(uniform() * 90), true);
+        return { scores, k: Math.floor(uniform() * (scores.length + 1)) };
+      });
+    },
+  },
+  batch(
+    "ties over blocks",
+    () => ({ scores: tiedScores(1, 65_600, true), k: 30_000 }),
+    random(9, 3),
+    () => ({
+      scores: tiedScores(2, 9000, true),
+      k: 900,
+    }),
+  ),
+];

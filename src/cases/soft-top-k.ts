@@ -1,7 +1,7 @@
 /** @file Cases of soft top-k: both modes on the shared batches, and the published settings. */
 
 import type { CaseTable, OpCase } from "./case.ts";
-import { longSegment, scoredBatches, selectionInputs } from "./selection.ts";
+import { blockBatches, longSegment, scoredBatches, selectionInputs } from "./selection.ts";
 import type { ScoredBatch } from "./selection.ts";
 
 const EPSILON_F32 = 2 ** -24;
@@ -23,12 +23,12 @@ function epsilons(epsilon: number, start: number, decay: number): number[] {
  * Roundings in a sum of n positive terms by at least 16 lanes: √(n / 16) in a lane, independent between lanes; ln, the
  * threshold and the exponential add a few.
  */
-function sumError(n: number): number {
+export function sumError(n: number): number {
   return (4 + Math.sqrt(n) / 16) * EPSILON_F32;
 }
 
 /** Of a weight, the largest being about 1: the solver stops at 1e-6, and thresholds reach ln n <= 11.1 units of ε. */
-function exactTolerance(n: number): number {
+export function exactTolerance(n: number): number {
   return 1e-6 + 11 * EPSILON_F32 + sumError(n);
 }
 
@@ -36,7 +36,7 @@ function exactTolerance(n: number): number {
  * An error δ of iteration t moves the threshold by ε_t δ, later iterations never enlarge it (dθ_t / dθ_{t-1} is the
  * saturated share), and the weight divides it by the final ε. Iterations err independently: the root of the squares.
  */
-function paperTolerance(n: number, epsilon: number, start: number, decay: number): number {
+export function paperTolerance(n: number, epsilon: number, start: number, decay: number): number {
   return sumError(n) * Math.hypot(...epsilons(epsilon, start, decay).map((current) => current / epsilon));
 }
 
@@ -50,16 +50,17 @@ function exact(batch: ScoredBatch, epsilon: number): OpCase {
   };
 }
 
-function paper(batch: ScoredBatch, epsilon: number, epsilonStart: number): OpCase {
+function paper(batch: ScoredBatch, epsilon: number, epsilonStart: number, start?: "minus-scores"): OpCase {
   const longest = Math.max(...batch.segments().map(({ scores }) => scores.length));
   return {
-    name: `paper, ε ${epsilonStart} to ${epsilon}, ${batch.name}`,
-    attributes: { mode: "paper", epsilon, iterations: ITERATIONS, epsilonStart, epsilonDecay: 0.7 },
+    name: `paper, ε ${epsilonStart} to ${epsilon},${start === undefined ? "" : ` start ${start},`} ${batch.name}`,
+    attributes: { mode: "paper", epsilon, iterations: ITERATIONS, epsilonStart, epsilonDecay: 0.7, start },
     inputs: () => selectionInputs(batch.segments()),
     tolerance: paperTolerance(longest, epsilon, epsilonStart, 0.7),
   };
 }
 
+const [, blocks] = blockBatches as readonly [ScoredBatch, ScoredBatch];
 const [first, , several, tiles, extremes] = scoredBatches as readonly ScoredBatch[];
 const chosen = [first, several, tiles, extremes] as readonly ScoredBatch[];
 
@@ -75,7 +76,8 @@ export const softTopKCases: CaseTable = {
       paper(batch, 0.1, 0),
       paper(batch, 10, 4),
     ]),
-    exact(longSegment, 0.01),
-    paper(longSegment, 0.03, 4),
+    ...[longSegment, ...blockBatches].flatMap((batch) => [exact(batch, 0.01), paper(batch, 0.03, 4)]),
+    paper(tiles as ScoredBatch, 0.1, 0, "minus-scores"),
+    paper(blocks, 0.1, 4, "minus-scores"),
   ],
 };

@@ -23,6 +23,12 @@ export function segmentCount(offsets: TensorType): (size: SizeOf) => number {
   return (size) => Math.max(size(offsets.shape[0] as Dim) - 1, 0);
 }
 
+/** The constants of a workgroup with the lanes of a variant. */
+export function laneConstants(variant: string): { readonly GROUP: number; readonly WORKGROUP: number } {
+  const group = GROUPS[variant] as number;
+  return { GROUP: group, WORKGROUP: group * group };
+}
+
 /** The launch of a kernel with one workgroup per segment. */
 export function segmentLaunch(
   kernel: string,
@@ -30,11 +36,10 @@ export function segmentLaunch(
   offsets: TensorType,
   uniform: Launch["uniform"] = {},
 ): Launch {
-  const group = GROUPS[variant] as number;
   const segments = segmentCount(offsets);
   return {
     kernel,
-    constants: { GROUP: group, WORKGROUP: group * group },
+    constants: laneConstants(variant),
     uniform: { segments, ...uniform },
     grid: (size) => foldGrid(segments(size)),
   };
@@ -49,7 +54,7 @@ export function expectSelection(op: string, inputs: Readonly<Record<string, Tens
   return scores;
 }
 
-/** The variants of an op whose input `scores` has one row per token. */
+/** The variants, with one workgroup per segment, of an op whose input `scores` has one row per token. */
 export function selectionVariants(
   call: Pick<OpCall, "inputs">,
   device: DeviceTraits,
