@@ -3,7 +3,7 @@
 // One workgroup per segment and gate, one invocation per row: each adds up the rows lane, lane + WORKGROUP, ... of the segment,
 // and the sums are added in a fixed order, so that a result depends on its own segment alone.
 //
-// x [R, WIDTH], bank [slots, STRIDE], a slot being w [GATES, WIDTH], c [GATES], padding; segments [S + 1], segment_slots [S],
+// x [R, WIDTH], bank [slots, STRIDE], a slot being w [SLOT_GATES, WIDTH], c [SLOT_GATES], padding, of which GATES from FIRST_GATE on are taken; segments [S + 1], segment_slots [S],
 // 0xffffffff for none -> y [S, GATES]
 // Limits: 5 storage buffers, 8 * WORKGROUP + 8 * GROUP bytes of workgroup memory, WORKGROUP invocations. Own work.
 // lib: workgroup-sum activation item-scalar|item-vec4
@@ -11,6 +11,8 @@
 const WIDTH: u32 = 8u; // a multiple of ITEM, as STRIDE
 const STRIDE: u32 = 12u; // elements of a slot
 const GATES: u32 = 1u;
+const FIRST_GATE: u32 = 0u;
+const SLOT_GATES: u32 = 1u;
 const GROUP: u32 = 8u;
 const WORKGROUP: u32 = 64u; // GROUP * GROUP
 // --- end parameters
@@ -38,7 +40,7 @@ fn main(
 ) {
   let index = group.x + group.y * groups.x;
   let segment = index / GATES;
-  let gate = index % GATES;
+  let gate = FIRST_GATE + index % GATES;
   if (segment >= params.segments) {
     return;
   }
@@ -52,7 +54,7 @@ fn main(
     return;
   }
   let weights = slot * (STRIDE / ITEM) + gate * ITEMS;
-  let bias_at = slot * STRIDE + GATES * WIDTH + gate;
+  let bias_at = slot * STRIDE + SLOT_GATES * WIDTH + gate;
   let bias = item_to_vec4(bank[bias_at / ITEM])[bias_at % ITEM];
   var sum = 0.0;
   for (var row = start + lane; row < end; row += WORKGROUP) {

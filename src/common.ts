@@ -17,9 +17,23 @@ export { explain, formatExplanation } from "./graph/explain.ts";
 export type { Graph, Value } from "./graph/value.ts";
 export { runtimeDim } from "./ops/op.ts";
 export { coda } from "./routing/coda.ts";
-export type { CodaOptions, CodaPolicy } from "./routing/coda.ts";
-export { makeTrace, parseTrace } from "./routing/trace.ts";
-export type { RoutingTrace } from "./routing/trace.ts";
+export type { CodaOptions, CodaPolicy, RoutedAttention, RoutedPart } from "./routing/coda.ts";
+export { routerNames, routers } from "./routing/routers/index.ts";
+export type { OracleIndices, SeparateOptions } from "./routing/routers/index.ts";
+export type { ChosenRows, KeyRouting, Router, RouterSettings, RouterSite, Scored } from "./routing/router.ts";
+export { expectTraceOf, makeTrace, parseTrace, traceOf } from "./routing/trace.ts";
+export type {
+  CurvePoint,
+  LayerSource,
+  LayerTrace,
+  RoutingTrace,
+  SequenceFacts,
+  SequenceTrace,
+  TraceSource,
+} from "./routing/trace.ts";
+export { accuracy, layerLoad, overlap, overlapByChance, typeLoads } from "./routing/trace-measures.ts";
+export type { LayerLoad, TypeLoad } from "./routing/trace-measures.ts";
+export { audioTrace, imageTrace } from "./routing/trace-media.ts";
 export { renderRoutingReport } from "./routing/report.ts";
 export { Model } from "./model/model.ts";
 export type { AdapterReport } from "./model/adapter-store.ts";

@@ -15,8 +15,8 @@ const MOST_LINES = 400;
 /** Files that every room may import. */
 const COMMONS: ReadonlySet<string> = new Set(["src/errors.ts", "src/half.ts", "src/random.ts"]);
 
-/** Kernels without an op: they measure a device. */
-const YARDSTICKS = ["peak-fma", "peak-fma.straight"];
+/** Kernels without an op: they measure a device, or belong to every plan. */
+const OPLESS = ["peak-fma", "peak-fma.straight", "indirect-grids"];
 
 /** The rooms that a room may import, besides itself and the commons. */
 const engine = ["graph", "ops", "gpu"];
@@ -38,8 +38,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   train: ["model", ...resident],
   node: ["gpu", "formats"],
   faces: ["model", "train", "node", ...resident],
-  bench: ["model", "train", "node", "reference", "cases", ...resident],
-  cli: ["faces", "bench", "model", "train", "node", "reference", "cases", ...resident],
+  plot: [],
+  sweep: ["model", "plot", ...resident],
+  bench: ["model", "plot", "train", "node", "reference", "cases", ...resident],
+  cli: ["faces", "bench", "sweep", "plot", "model", "train", "node", "reference", "cases", ...resident],
 };
 
 interface Import {
@@ -226,9 +228,9 @@ describe("an operation keeps one stem", () => {
     expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([]);
   });
 
-  test("every kernel belongs to an op, or is a yardstick", () => {
+  test("every kernel belongs to an op, measures a device, or is of every plan", () => {
     const kernels = readdirSync(join(root, "kernels")).filter((name) => name.endsWith(".wgsl"));
-    const known = new Set([...stems, ...YARDSTICKS]);
+    const known = new Set([...stems, ...OPLESS]);
     expect(kernels.filter((name) => !known.has(name.split(".")[0] as string))).toEqual([]);
   });
 });

@@ -13,6 +13,8 @@ export interface LinearChange {
   readonly layer: number;
   /** The maps that lie side by side in the matrix. */
   readonly maps: readonly LinearMap[];
+  /** Something is added to the bias, so that there must be one. */
+  readonly shifts: boolean;
   /** Changes W [out, in] and, where it is given, the bias [out] in place. */
   readonly apply: (weight: Float32Array, bias: Float32Array | null, outputs: number) => void;
 }
@@ -38,11 +40,25 @@ function change(packed: PackedAdapter, layer: number, group: MapGroup, structure
     packed.entries.find((entry) => entry.table.name === `${structure.table}${suffix}`);
   const low = find(LINEAR_TABLES.lora);
   const vector = find(LINEAR_TABLES.vector);
+  const shifts = shiftOf(low, vector, structure).some((value) => value !== 0);
   const apply: LinearChange["apply"] = (weight, bias, outputs) => {
     if (low !== undefined && isBottleneck(low)) addLowRank(low, weight, bias);
     if (vector !== undefined && !isBottleneck(vector)) scaleRows(vector, structure, { weight, bias, outputs });
   };
-  return { layer, maps: GROUPS[group], apply };
+  return { layer, maps: GROUPS[group], shifts, apply };
+}
+
+/** What the adapter adds to the bias by itself. */
+function shiftOf(
+  low: BottleneckEntry | ValueEntry | undefined,
+  vector: BottleneckEntry | ValueEntry | undefined,
+  { shift }: LinearStructure,
+): readonly number[] {
+  const own = low !== undefined && isBottleneck(low) ? [...low.upBias] : [];
+  if (!shift || vector === undefined || isBottleneck(vector)) return own;
+  const outputs = own.length;
+  const at = vectorLayout(outputs, 0).shift;
+  return [...own, ...vector.data.subarray(at, at + outputs)];
 }
 
 function addLowRank(

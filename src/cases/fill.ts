@@ -9,11 +9,18 @@ const filled = (rows: number, value: number): OpCase => ({
   tolerance: 0,
 });
 
+const perRow = (rows: number): OpCase => ({
+  name: `a value for each of ${rows} rows of 5`,
+  attributes: { value: 2, axes: 1 },
+  inputs: () => ({ x: { shape: [rows, 5], data: new Float32Array(rows * 5), rows: "rows" } }),
+  tolerance: 0,
+});
+
 // One dimension of a grid holds 65,535 workgroups of 64 values: from here on it is folded into a second one.
 const FOLDED = 65535 * 64 + 65;
 
 /** Lengths around a workgroup and past one grid dimension; constants that f32 holds exactly. */
 export const fillCases: CaseTable = {
   stem: "fill",
-  cases: [filled(0, 1), filled(1, 1), filled(63, -2.5), filled(65, 0), filled(1000, 0.125), filled(FOLDED, 3)],
+  cases: [filled(0, 1), filled(1, 1), filled(63, -2.5), filled(65, 0), filled(1000, 0.125), filled(FOLDED, 3), perRow(0), perRow(70)],
 };

@@ -16,12 +16,14 @@ import { poolCases } from "./pool.ts";
 import { positionScoresCases } from "./position-scores.ts";
 import { rmsNormCases } from "./rms-norm.ts";
 import { rowDotCases } from "./row-dot.ts";
+import { rowPlacesCases } from "./row-places.ts";
 import { scaleRowsCases } from "./scale-rows.ts";
 import { scatterAddRowsCases } from "./scatter-add-rows.ts";
 import { segmentAffineCases } from "./segment-affine.ts";
 import { segmentCombineCases } from "./segment-combine.ts";
 import { segmentGateCases } from "./segment-gate.ts";
 import { softTopKCases } from "./soft-top-k.ts";
+import { softTopKGradientCases } from "./soft-top-k-gradient.ts";
 import { softmaxCases } from "./softmax.ts";
 import { thresholdRowsCases } from "./threshold-rows.ts";
 import { topKCases } from "./top-k.ts";
@@ -46,12 +48,14 @@ export const caseTables: readonly CaseTable[] = [
   positionScoresCases,
   rmsNormCases,
   rowDotCases,
+  rowPlacesCases,
   scaleRowsCases,
   scatterAddRowsCases,
   segmentAffineCases,
   segmentCombineCases,
   segmentGateCases,
   softTopKCases,
+  softTopKGradientCases,
   softmaxCases,
   thresholdRowsCases,
   topKCases,

@@ -9,7 +9,10 @@ import type { SlottedSegments } from "./segment-slots.ts";
 
 interface Setting extends SlottedSegments {
   readonly width: number;
+  /** Gates of a slot. */
   readonly gates: number;
+  /** Of these gates only some: the first one taken, and how many. */
+  readonly taken?: readonly [first: number, count: number];
   /** Elements of a slot after its biases. */
   readonly padding?: number;
 }
@@ -28,6 +31,9 @@ const settings: readonly Setting[] = [
   { lengths: [257, 2, 255], width: 16, gates: 2, slots: 2, padding: 1 },
   { lengths: [128, 3], width: 768, gates: 2, slots: 2, padding: 2 },
   { lengths: [1031], width: 65, gates: 1, slots: 1 },
+  { lengths: ragged, width: 8, gates: 3, slots: 2, taken: [0, 1] },
+  { lengths: ragged, width: 8, gates: 3, slots: 2, taken: [1, 2] },
+  { lengths: [9, 4], width: 7, gates: 3, slots: 1, taken: [2, 1] },
 ];
 
 function inputsOf(setting: Setting): Record<string, CaseTensor> {
@@ -42,10 +48,11 @@ function inputsOf(setting: Setting): Record<string, CaseTensor> {
 }
 
 function caseOf(setting: Setting): OpCase {
-  const { lengths, width, gates, named } = setting;
+  const { lengths, width, gates, named, taken } = setting;
+  const part = taken === undefined ? { gates } : { gates: taken[1], firstGate: taken[0], slotGates: gates };
   return {
-    name: `${lengthsName(lengths)} x ${width}, gates ${gates}${named?.includes(noSlot) === true ? ", some none" : ""}`,
-    attributes: { gates },
+    name: `${lengthsName(lengths)} x ${width}, gates ${gates}${taken === undefined ? "" : ` from ${taken[0]} ${taken[1]}`}${named?.includes(noSlot) === true ? ", some none" : ""}`,
+    attributes: part,
     inputs: () => inputsOf(setting),
     // A mean of positive terms, and the error of a product of magnitude 0.2 √D, of which a sigmoid passes on a quarter: the
     // largest mean is well above that.

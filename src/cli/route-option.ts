@@ -10,6 +10,9 @@ const fields: Readonly<Record<string, keyof CodaOptions>> = {
   r: "reduction",
   reduction: "reduction",
   attention: "attention",
+  part: "part",
+  block: "block",
+  router: "router",
   softTopK: "softTopK",
   epsilon: "epsilon",
   iterations: "iterations",
@@ -20,7 +23,7 @@ const fields: Readonly<Record<string, keyof CodaOptions>> = {
   seed: "seed",
 };
 
-const words: ReadonlySet<keyof CodaOptions> = new Set(["attention", "softTopK", "adapter"]);
+const words: ReadonlySet<keyof CodaOptions> = new Set(["attention", "part", "router", "softTopK", "adapter"]);
 
 const EXAMPLE = "write, for example, --route r=3,attention=k-to-all";
 
@@ -67,18 +70,39 @@ export function parseRoute(text: string): CodaPolicy {
 
 /** @returns the policy as a report and a result record it. */
 export function routeRecord(policy: CodaPolicy): { readonly [key: string]: Json } {
-  const { kind: _, weights, lambda, adapter, ...rest } = policy;
+  const { kind: _, weights, lambda, adapter, block, router, ...rest } = policy;
   const { iterations, epsilonStart, epsilonDecay, softTopK, ...shared } = rest;
   // The exact soft top-k has no iterations, so their settings would only mislead.
   const scaling = softTopK === "paper" ? { iterations, epsilonStart, epsilonDecay } : {};
-  const given = { ...(lambda === null ? {} : { lambda }), ...(adapter === null ? {} : { adapter }) };
-  return { ...shared, softTopK, ...scaling, ...given, trained: weights !== null };
+  const given = {
+    ...(lambda === null ? {} : { lambda }),
+    ...(adapter === null ? {} : { adapter }),
+    ...(block === null ? {} : { block }),
+  };
+  return {
+    ...shared,
+    router: router.name,
+    ...router.settings,
+    softTopK,
+    ...scaling,
+    ...given,
+    trained: weights !== null,
+  };
 }
 
 /** @returns the policy in a few words for people. */
 export function routeLine(policy: CodaPolicy): string {
-  const { reduction, attention, softTopK, epsilon, lambda, weights, seed } = policy;
+  const { reduction, attention, part, block, router, softTopK, epsilon, lambda, weights, seed } = policy;
   const r = typeof reduction === "number" ? String(reduction) : reduction.map((factor) => factor ?? "dense").join("/");
-  const routers = weights === null ? `; routers are random (seed ${seed}), not trained` : "";
-  return `r ${r}, ${attention}, ${softTopK} soft top-k (epsilon ${epsilon})${lambda === null ? "" : `, lambda ${lambda}`}${routers}`;
+  const untrained = weights === null && router.vectors.length > 0;
+  return [
+    `r ${r}`,
+    attention,
+    ...(part === "layer" ? [] : [`${part} only`]),
+    ...(block === null ? [] : [`blocks of ${block}`]),
+    router.name === "learned" ? `${softTopK} soft top-k (epsilon ${epsilon})` : `${router.name} router`,
+    ...(lambda === null ? [] : [`lambda ${lambda}`]),
+  ]
+    .join(", ")
+    .concat(untrained ? `; routers are random (seed ${seed}), not trained` : "");
 }

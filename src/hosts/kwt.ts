@@ -170,7 +170,10 @@ export function kwt({ config }: HostSource, half: boolean): Host {
       return { hidden: b.op(embedding, { base, position, segments }, { positionOffset: 0 }).y as Value, segments };
     },
     layer: (b, index, stream, sites) => postNormLayer(b, stream, { settings, sites, prefix: prefixOfLayer(index) }),
-    map: (index, map) => transformerMap(shape, prefixOfLayer(index), map),
+    map: (index, map) => {
+      const at = transformerMap(shape, prefixOfLayer(index), map);
+      return at.bias !== null && weights.has(at.bias) ? at : { ...at, bias: null };
+    },
     finish: (_, x) => x,
     head: head.bind(weights),
     tables: [{ tensor: "frontend.frame_gather_index", shape: [frontEnd.frames, HOPS_PER_FRAME] }],

@@ -2,10 +2,7 @@
 
 import type { AdapterBank } from "../adapters/bank.ts";
 import { SiteContext } from "../adapters/evaluate/context.ts";
-import { stagePrefix } from "../adapters/evaluate/context.ts";
 import { evaluateEmbedded, evaluateInvertible, promptWords, repeat } from "../adapters/evaluate/embedding.ts";
-import { evaluateLayerSite } from "../adapters/evaluate/residual.ts";
-import { layerSites } from "../adapters/evaluate/sites.ts";
 import type { Feed } from "../adapters/feeds.ts";
 import type { Fusions } from "../adapters/fusions.ts";
 import { copyPoint } from "../adapters/program-leaves.ts";
@@ -18,8 +15,10 @@ import type { Graph, Value } from "../graph/value.ts";
 import type { Host, Stream } from "../hosts/host.ts";
 import { reductions } from "../routing/coda.ts";
 import type { CodaPolicy } from "../routing/coda.ts";
-import { combine, route } from "../routing/route.ts";
+import type { Route } from "../routing/route.ts";
 import { buildAddedHead } from "./added-heads.ts";
+import { buildLayer } from "./build-layer.ts";
+import type { LayerRoute } from "./build-layer.ts";
 import type { HeadUse } from "./added-heads.ts";
 import type { BuiltGraph } from "./lengths.ts";
 
@@ -57,34 +56,44 @@ interface Draft extends BuildParts {
   readonly results: Map<string, Value>;
 }
 
-function reductionAt({ signature, host }: Draft, layer: number): number | null {
+/** Routing of a layer, or null where it is dense. */
+function routeOf({ signature, host }: Draft, layer: number): LayerRoute | null {
   const { routing } = signature;
-  return routing === null ? null : (reductions(routing, host.shape.layers)[layer] as number | null);
+  if (routing === null) return null;
+  const reduction = reductions(routing, host.shape.layers)[layer] as number | null;
+  return reduction === null ? null : { policy: routing, reduction };
 }
 
-function buildLayer(draft: Draft, stream: Stream, index: number): Value {
-  const { b, host, signature, context, light, copies, results } = draft;
-  const { hidden: x } = stream;
-  b.name("input", x);
-  const layer = host.layer(b, index, stream, layerSites(context, index, copies));
-  const reduction = reductionAt(draft, index);
-  const { routing } = signature;
-  if (routing === null || reduction === null) {
-    const { output } = layer.heavy({ selection: null });
-    return b.name("output", evaluateLayerSite(context, index, layer.siteInput, output));
+/** Builds a layer, names its ends and keeps what its router says. */
+function addLayer(draft: Draft, stream: Stream, index: number): Value {
+  const { b, signature, results } = draft;
+  b.name("input", stream.hidden);
+  const { output, route } = buildLayer(draft, stream, index, routeOf(draft, index));
+  if (route !== null) {
+    keepRoute(results, `routing.${index}`, route, signature.outputs.includes("routing"));
+    keepOffsets(draft, index, route);
   }
-  const at = { layer: index, reduction, prefix: stagePrefix(context.stage) };
-  const chosen = route(b, layer.siteInput, stream.segments, routing, at);
-  const keys = routing.attention === "k-to-k" ? "selected" : "all";
-  const { delta } = layer.heavy({ selection: chosen, keys });
-  light.follow(context);
-  const y = combine(b, evaluateLayerSite(light, index, layer.siteInput, x), delta(), chosen);
-  if (signature.outputs.includes("routing")) {
-    results.set(`routing.${index}.selected`, chosen.rows);
-    results.set(`routing.${index}.weights`, chosen.weights);
-    results.set(`routing.${index}.scores`, chosen.scores);
+  return b.name("output", output);
+}
+
+/** Scores that are no numbers are always looked for; the choice is read back where it is asked for. */
+function keepRoute(results: Map<string, Value>, name: string, route: Route, whole: boolean): void {
+  for (const [at, choice] of [
+    ["", route],
+    [".keys", route.keys],
+  ] as const) {
+    if (choice === null) continue;
+    if (choice.invalid !== null) results.set(`${name}${at}.invalid`, choice.invalid);
+    if (!whole) continue;
+    results.set(`${name}${at}.selected`, choice.rows);
+    results.set(`${name}${at}.weights`, choice.weights);
+    results.set(`${name}${at}.scores`, choice.scores);
   }
-  return b.name("output", y);
+}
+
+/** Offsets that only the GPU knows are read back where captured values are to be cut by them. */
+function keepOffsets({ results, signature }: Draft, index: number, { segments }: Route): void {
+  if (signature.captures.length > 0 && segments.node.kind === "op") results.set(`routing.${index}.segments`, segments);
 }
 
 /** Repeats the rows of a parallel composition where copies first differ. */
@@ -165,7 +174,7 @@ export function buildModel(
   for (let index = 0; index < host.shape.layers; index += 1) {
     const hidden = b.scope(`layers.${index}`, () => {
       stream = copyAt(draft, stream, copies?.at === "input" && copies.layer === index);
-      return buildLayer(draft, stream, index);
+      return addLayer(draft, stream, index);
     });
     stream = { hidden, segments: context.segments };
   }

@@ -73,7 +73,8 @@ export class FrozenWeights {
   /**
    * Adds what an adapter does at linear maps to the frozen weights: W + s·BA, and what IA³ and DoRA multiply.
    * @param compat leaves biases as they are, as the library does (MATHS §2.7)
-   * @throws EngineError UNSUPPORTED for gates, which depend on the input, and where layers share their weights
+   * @throws EngineError UNSUPPORTED for gates, which depend on the input; where layers share their weights; where a bias is to
+   * change that the host does not have
    */
   async merge(name: string, packed: PackedAdapter, compat: boolean): Promise<void> {
     if (this.#before.size > 0) {
@@ -93,6 +94,12 @@ export class FrozenWeights {
       change,
       at: change.maps.map((map) => this.#host.map(change.layer, map)),
     }));
+    const without = places.find(({ change, at }) => change.shifts && at[0]?.bias === null && !compat);
+    if (without !== undefined) {
+      const { layer, maps } = without.change;
+      const message = `the adapter adds to the biases of ${maps.join(", ")} in layer ${layer}, and this host has none there`;
+      throw new EngineError("UNSUPPORTED", message, { where: name, fix: "leave it beside the weights" });
+    }
     const names = new Set(
       places.flatMap(({ at }) => at.flatMap(({ weight, bias }) => (bias === null ? [weight] : [weight, bias]))),
     );

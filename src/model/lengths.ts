@@ -5,13 +5,16 @@ import type { Feed, FeedSource, Stage, StageStep } from "../adapters/feeds.ts";
 import { stagePrefix } from "../adapters/evaluate/context.ts";
 import { prefixTable } from "../adapters/pack-rows.ts";
 import type { AdapterBank } from "../adapters/bank.ts";
-import type { Program } from "../adapters/program.ts";
+import type { Program, View } from "../adapters/program.ts";
 import type { Graph } from "../graph/value.ts";
 import type { Sizes } from "../graph/schedule.ts";
 import type { HostFeed, HostShape } from "../hosts/host.ts";
 import { probabilityTables } from "../hosts/symbols.ts";
-import { selectedCount } from "../routing/coda.ts";
-import { selectedSegments, selectionOf } from "../routing/route.ts";
+import type { Router } from "../routing/router.ts";
+import { blocksOf, keysTable, selectionOf, selectionTable } from "../routing/selection.ts";
+import type { SelectionRule } from "../routing/selection.ts";
+import { blockKeys, blockOffsets, selectionTableData } from "./selection-tables.ts";
+import type { SelectionSource } from "./selection-tables.ts";
 
 /** Run-time inputs and sizes of one batch. */
 export interface Lengths {
@@ -39,6 +42,11 @@ export interface LengthParts {
   readonly types: Uint32Array | null;
   /** Run-time numbers besides lengths: which head runs. */
   readonly slots: Sizes;
+  /** Rows that a router names, and the reduction factor of every layer. */
+  readonly given?: Router["given"];
+  readonly reduction?: (layer: number) => number;
+  /** Numbers that tell sequences apart; asked for only where a router reads them. */
+  readonly keys?: () => Uint32Array;
 }
 
 /** Run-time symbols that a graph uses. */
@@ -77,7 +85,7 @@ export function lengthsFor({ graph, feeds }: BuiltGraph, parts: LengthParts): Le
   const { rows, shape, hostFeed } = parts;
   const inputs: Record<string, Uint32Array | Float32Array> = { ...hostFeed.inputs, segments: offsetsOf(rows) };
   const table = (name: string): Uint32Array => {
-    inputs[name] ??= tableNamed(name, source);
+    inputs[name] ??= tableNamed(name, source, parts);
     return inputs[name] as Uint32Array;
   };
   const source: FeedSource = {
@@ -100,9 +108,14 @@ export function lengthsFor({ graph, feeds }: BuiltGraph, parts: LengthParts): Le
   for (const length of rows) sizes.rows = (sizes.rows as number) + length;
   for (const node of graph.nodes) {
     if (node.kind !== "input") continue;
-    if (selectionOf(node.label) !== null || node.label.endsWith("segments")) table(node.label);
+    const { label } = node;
+    const ours =
+      selectionOf(label) !== null ||
+      blocksOf(label) !== null ||
+      label === `${stagePrefix(stageOf(label))}${keysTable("")}`;
+    if (ours || label.endsWith("segments")) table(label);
   }
-  for (const symbol of symbolsOf(graph)) sizes[symbol] ??= sizeOf(symbol, source, inputs);
+  for (const symbol of symbolsOf(graph)) sizes[symbol] ??= sizeOf(symbol, source);
   for (const symbol of symbolsOf(graph)) {
     const tables = probabilityTables(symbol)?.map(table);
     if (tables !== undefined)
@@ -112,22 +125,31 @@ export function lengthsFor({ graph, feeds }: BuiltGraph, parts: LengthParts): Le
   return { inputs, sizes, table, source };
 }
 
-/** A segment table: of all rows of a stage, or of those that a router selects among them. */
-function tableNamed(name: string, source: FeedSource): Uint32Array {
+/** A table of a stage: its segments, its blocks, what a router selects, or what tells its sequences apart. */
+function tableNamed(name: string, source: FeedSource, { given, reduction, keys }: LengthParts): Uint32Array {
+  const views = (prefix: string): readonly View[] => viewsOf(source, stageOf(prefix));
+  const choices: SelectionSource = { views, given, reduction };
   const selected = selectionOf(name);
-  const lengths = viewsOf(source, stageOf(name)).map(({ rows }) => rows);
-  return offsetsOf(selected === null ? lengths : lengths.map((length) => selectedCount(length, selected.reduction)));
+  if (selected !== null) return selectionTableData(choices, selected, selected.table ?? "segments");
+  const own = (): ((sequence: number) => number) => {
+    const numbers = keys?.();
+    return (sequence) => numbers?.[sequence] ?? sequence;
+  };
+  const blocks = blocksOf(name);
+  if (blocks !== null) {
+    const { prefix, block } = blocks;
+    return blocks.table === "keys" ? blockKeys(choices, prefix, block, own()) : blockOffsets(choices, prefix, block);
+  }
+  if (!name.endsWith(keysTable(""))) return offsetsOf(views(name).map(({ rows }) => rows));
+  const keyOf = own();
+  return Uint32Array.from(views(name), ({ sequence }) => keyOf(sequence));
 }
 
 /** The size of a stage's symbol; 0 for symbols that an input's length gives. */
-function sizeOf(symbol: string, source: FeedSource, inputs: Record<string, Uint32Array | Float32Array>): number {
+function sizeOf(symbol: string, source: FeedSource): number {
   const selected = selectionOf(symbol);
   const stage = stageOf(symbol);
-  if (selected !== null) {
-    const name = selectedSegments(selected.reduction, selected.prefix);
-    const table = (inputs[name] ??= tableNamed(name, source));
-    return table.at(-1) as number;
-  }
+  if (selected !== null) return source.table(selectionTable(selected, "segments")).at(-1) as number;
   const kind = symbol.slice(stagePrefix(stage).length);
   const views = viewsOf(source, stage);
   if (kind === "rows") return views.reduce((sum, { rows }) => sum + rows, 0);
@@ -154,6 +176,14 @@ function sizeByInputs(
 /** @returns true for the rows of a stage, false for a table's own length. */
 export function isStage(symbol: string): boolean {
   return symbol.slice(stagePrefix(stageOf(symbol)).length) === "rows";
+}
+
+/** The most rows that a rule can select of so many rows in so many sequences. */
+function capacityOf(rule: SelectionRule, rows: number, sequences: number, size: number): number {
+  if (rule.kind === "given") return Math.min(rows, bucket(size, 16));
+  // Every sequence, and every full block, rounds up by less than one row.
+  const blocks = rule.kind === "reduced" && rule.block !== null ? Math.floor(rows / rule.block) : 0;
+  return Math.min(rows, Math.floor(rows / rule.reduction) + sequences + blocks);
 }
 
 /** The next power of two, from a floor on: plans are made for a few capacities, not for every length. */
@@ -186,10 +216,7 @@ export function capacitiesFor({ sizes, source }: Lengths, maxRows: number | unde
     if (kind === "sequences") capacities[symbol] = sequences(stage);
     else if (kind === "offsets") capacities[symbol] = sequences(stage) + 1;
     else if (selected !== null) {
-      // Every sequence rounds up by less than one row.
-      const all = rows(stage);
-      const most = Math.floor(all / selected.reduction) + sequences(stage);
-      capacities[symbol] = Math.min(all, most);
+      capacities[symbol] = capacityOf(selected.rule, rows(stage), sequences(stage), size);
     } else if (probabilityTables(symbol) !== null) capacities[symbol] = bucket(size, 1024);
     else if (kind === "rows") capacities[symbol] = rows(stage);
     else if (symbol === "frames") capacities[symbol] = rows([]);

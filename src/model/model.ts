@@ -28,9 +28,9 @@ import { makeFusion } from "./make-fusion.ts";
 import { HostNorms } from "./norms.ts";
 import { checkActive, isCompat, requestFor } from "./request.ts";
 import type { RequestState } from "./request.ts";
-import { routerVectors } from "./router-vectors.ts";
 import { Runner } from "./runner.ts";
 import type { Routing, RunRequest } from "./runner.ts";
+import { routingFor } from "./set-routing.ts";
 import { Tasks, readAdapterAlone, readTask } from "./tasks.ts";
 import type { ReadTask, TaskInput, TaskReport } from "./tasks.ts";
 import type { Compat, LoadReport, RunInput, RunOptions, RunOutput } from "./types.ts";
@@ -249,14 +249,7 @@ export class Model {
   /** Routes the following runs, or makes them dense. Untrained routers are drawn from N(0, 1/width) with the seed. */
   setRouting(policy: CodaPolicy | null): void {
     this.#alive();
-    if (policy !== null) {
-      if (policy.kind !== "coda")
-        throw new EngineError("BAD_CONFIG", "setRouting takes the result of coda(...) or null", {
-          where: "setRouting",
-        });
-      if (policy.adapter !== null) this.#store.get(policy.adapter);
-    }
-    this.#routing = policy === null ? null : { policy, vectors: routerVectors(policy, this.host.shape) };
+    this.#routing = routingFor(policy, this.host.shape, this.#store);
   }
 
   /**

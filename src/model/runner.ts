@@ -8,7 +8,7 @@ import type { Explanation } from "../graph/explain.ts";
 import type { Plan } from "../graph/plan.ts";
 import type { HostFeed } from "../hosts/host.ts";
 import type { CodaPolicy } from "../routing/coda.ts";
-import { routerName } from "../routing/route.ts";
+import { reductions } from "../routing/coda.ts";
 import type { AdapterStore } from "./adapter-store.ts";
 import { headSlot } from "./added-heads.ts";
 import type { AddedHeads } from "./added-heads.ts";
@@ -17,18 +17,22 @@ import { buildModel } from "./build.ts";
 import type { Signature } from "./build.ts";
 import { fusionsOf, sequencesOf } from "./composed.ts";
 import type { Composed } from "./composed.ts";
+import { knownTables } from "./known-tables.ts";
 import { capacitiesFor, lengthsFor } from "./lengths.ts";
-import type { Lengths } from "./lengths.ts";
+import type { LengthParts, Lengths } from "./lengths.ts";
 import type { ModelParts } from "./model.ts";
 import type { HostNorms, TaskNorms } from "./norms.ts";
 import { PlanCache } from "./plans.ts";
 import { assemble, emptyResult } from "./results.ts";
+import { checkScores } from "./router-faults.ts";
+import { sequenceKeys } from "./sequence-keys.ts";
 import type { RunOutput } from "./types.ts";
 
-/** A policy with the router vector of every routed layer. */
+/** A policy with the trained vectors of its routers by parameter, and the text of what it does to a graph. */
 export interface Routing {
   readonly policy: CodaPolicy;
-  readonly vectors: ReadonlyMap<number, Float32Array>;
+  readonly vectors: ReadonlyMap<string, Float32Array>;
+  readonly fingerprint: string;
 }
 
 /** Everything that a call fixes at the moment it is made. */
@@ -82,7 +86,7 @@ export class Runner {
   /** Counts what a run would do. */
   async explain(request: RunRequest): Promise<Explanation> {
     const { plan, lengths } = await this.#plan(request);
-    return explain(plan.steps, plan.memory, lengths.sizes);
+    return explain(plan.steps, plan.memory, lengths.sizes, knownTables(lengths));
   }
 
   /** Runs a batch. */
@@ -94,6 +98,7 @@ export class Runner {
       batch.rows.length === 0
         ? emptyResult(plan, lengths)
         : await plan.run({ ...batch.arrays, ...lengths.inputs }, lengths.sizes, { profile });
+    checkScores(plan, result, lengths);
     const { program } = composed.dense;
     if (composed.compat) for (const { name } of fusionsOf(program)) this.#store.fusions.countCall(name);
     return assemble(plan, result, {
@@ -126,7 +131,7 @@ export class Runner {
       heads: request.heads.map((name) => this.#heads.useOf(name)),
       captures: request.captures,
     };
-    const key = `${signatureKey(signature)} ${this.#fusionVersions(composed)}`;
+    const key = `${signatureKey(signature, routing?.fingerprint)} ${this.#fusionVersions(composed)}`;
     const { host, maxRows } = this.#parts;
     const { bank, fusions } = this.#store;
     const built = this.#plans.builtOf(key) ?? buildModel({ host, bank, fusions, programs }, signature);
@@ -137,6 +142,8 @@ export class Runner {
       bank,
       programs,
       types: (batch.arrays.types as Uint32Array | undefined) ?? null,
+      keys: () => sequenceKeys(batch, host.shape),
+      ...givenRows(routing, host.shape.layers),
       slots: Object.fromEntries(request.heads.map((name, index) => [headSlot(index), this.#heads.slotOf(name)])),
     });
     checkPositions(lengths, host.shape.maxTokens);
@@ -176,8 +183,7 @@ export class Runner {
     const { parameters } = this.#parts;
     // Should a write fail half-way, the next run writes all of them again.
     this.#residentRouters = null;
-    for (const [layer, vector] of routing.vectors) {
-      const name = routerName(layer);
+    for (const [name, vector] of routing.vectors) {
       if (parameters.has(name)) parameters.write(name, vector);
       else parameters.set(name, { shape: [vector.length], element: "f32" }, vector);
     }
@@ -202,9 +208,14 @@ function lastStage({ source }: Lengths): Stage {
   return copiedPart(source.program) === null ? [] : ["copies"];
 }
 
-/** Equal keys build equal graphs: router weights and the adapter's name are data, not part of the graph. */
-function signatureKey({ routing, ...rest }: Signature): string {
-  if (routing === null) return JSON.stringify(rest);
-  const { weights: _, adapter: __, seed: ___, ...shape } = routing;
-  return JSON.stringify({ ...rest, routing: shape });
+/** What the tables of rows named from outside are filled from. */
+function givenRows(routing: Routing | null, layers: number): Pick<LengthParts, "given" | "reduction"> {
+  const given = routing?.policy.router.given;
+  if (routing === null || given === undefined) return {};
+  return { given, reduction: (layer) => reductions(routing.policy, layers)[layer] ?? 1 };
+}
+
+/** Equal keys build equal graphs: router weights and the adapter's name are data, and what a router builds is its fingerprint. */
+function signatureKey({ routing, ...rest }: Signature, fingerprint: string | undefined): string {
+  return JSON.stringify({ ...rest, lambda: routing?.lambda, fingerprint });
 }

@@ -1,6 +1,6 @@
 /** @file What goes into a run and what comes out of it. */
 
-/** One input of a run: exactly one of the five kinds. */
+/** One input of a run: exactly one of the six kinds. */
 export interface RunInput {
   /** Token ids, special tokens included. */
   readonly ids?: readonly ArrayLike<number>[];
@@ -14,6 +14,8 @@ export interface RunInput {
   readonly sampleRate?: number;
   /** What to keep of clips that are too long; without it they are refused. */
   readonly crop?: "start" | "center";
+  /** Bytes, or floats that are pixels divided by 255, of shape [channels, height, width]. */
+  readonly images?: readonly { readonly data: Uint8Array | Float32Array; readonly shape: readonly number[] }[];
   /** Rows that enter before the patch or input projection. */
   readonly features?: readonly { readonly data: Float32Array; readonly shape: readonly number[] }[];
 }
@@ -45,14 +47,20 @@ export interface Tensor {
   readonly sequences?: Uint32Array;
 }
 
-/** What the router of one layer did. */
-export interface LayerRouting {
-  /** Rows of the packed batch that took the heavy path, ascending. */
+/** What one router of a layer chose. */
+export interface RoutedRows {
+  /** Rows of the packed batch that were selected, ascending. */
   readonly selected: Uint32Array;
   /** λ of every row, before masking. */
   readonly weights: Float32Array;
   readonly scores: Float32Array;
-  /** false where the router was drawn at random. */
+}
+
+/** What the router of one layer did: its rows took the heavy path. */
+export interface LayerRouting extends RoutedRows {
+  /** Rows of which keys and values were made, where they had a router of their own. */
+  readonly keys?: RoutedRows;
+  /** false where no trained vectors were given. */
   readonly trained: boolean;
 }
 

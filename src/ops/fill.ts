@@ -7,20 +7,26 @@ import type { Op, SizeOf, TensorType } from "./op.ts";
 /** Attributes of `fill`. */
 export interface FillAttributes {
   readonly value: number;
+  /** How many leading axes of x the result has; all when absent. 1 gives a number per row. */
+  readonly axes?: number;
   readonly [name: string]: number | undefined;
 }
 
 const WORKGROUP = 64;
 
-/** x of any shape, read for its shape only -> y of the same shape, all `value`. */
+/** x of any shape, read for its shape only -> y of the same shape, or of its first `axes` axes, all `value`. */
 export const fill: Op<FillAttributes> = {
   stem: "fill",
-  infer: ({ x }, { value }) => {
+  infer: ({ x }, { value, axes }) => {
     if (!Number.isFinite(value)) {
       throw new EngineError("SHAPE", `fill: value is ${value}, expected a finite number`, { where: "fill.value" });
     }
     const { shape } = expectTensor("fill", "x", x, x?.shape.length ?? 0, ["f32", "u32"]);
-    return { y: { shape, element: "f32" } };
+    if (axes !== undefined && !(Number.isInteger(axes) && axes >= 0 && axes <= shape.length)) {
+      const message = `fill: axes is ${axes}, expected a whole number up to ${shape.length}`;
+      throw new EngineError("SHAPE", message, { where: "fill.axes" });
+    }
+    return { y: { shape: shape.slice(0, axes), element: "f32" } };
   },
   cost: ({ outputs }, size) => ({ flops: 0, bytes: 4 * elementCount(outputs.y as TensorType, size) }),
   variants: () => ["item"],

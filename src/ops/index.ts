@@ -17,12 +17,14 @@ import { pool } from "./pool.ts";
 import { positionScores } from "./position-scores.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rowDot } from "./row-dot.ts";
+import { rowPlaces } from "./row-places.ts";
 import { scaleRows } from "./scale-rows.ts";
 import { scatterAddRows } from "./scatter-add-rows.ts";
 import { segmentAffine } from "./segment-affine.ts";
 import { segmentCombine } from "./segment-combine.ts";
 import { segmentGate } from "./segment-gate.ts";
 import { softTopK } from "./soft-top-k.ts";
+import { softTopKGradient } from "./soft-top-k-gradient.ts";
 import { softmax } from "./softmax.ts";
 import { thresholdRows } from "./threshold-rows.ts";
 import { topK } from "./top-k.ts";
@@ -46,12 +48,14 @@ export {
   positionScores,
   rmsNorm,
   rowDot,
+  rowPlaces,
   scaleRows,
   scatterAddRows,
   segmentAffine,
   segmentCombine,
   segmentGate,
   softTopK,
+  softTopKGradient,
   softmax,
   thresholdRows,
   topK,
@@ -92,12 +96,14 @@ export const opsByStem: Readonly<Record<string, Op<Attributes>>> = Object.fromEn
     positionScores,
     rmsNorm,
     rowDot,
+    rowPlaces,
     scaleRows,
     scatterAddRows,
     segmentAffine,
     segmentCombine,
     segmentGate,
     softTopK,
+    softTopKGradient,
     softmax,
     thresholdRows,
     topK,

@@ -10,6 +10,10 @@ import { bankBytes, expectSegmentBank } from "./segment-bank.ts";
 export interface SegmentGateAttributes extends Attributes {
   /** Number G of gates. */
   readonly gates: number;
+  /** The gate of a slot that comes first; 0 when absent. */
+  readonly firstGate?: number;
+  /** Gates that a slot holds; `gates` when absent. */
+  readonly slotGates?: number;
 }
 
 // Of a row and gate besides the product: the bias, four for the sigmoid, the sum of the mean.
@@ -18,21 +22,27 @@ const FLOPS_PER_LOGIT = 6;
 /**
  * x[R, D], bank[slots, stride], segments[S + 1] u32, segment_slots[S] u32 (`noSlot` for none) -> y[S, G], the mean over the
  * rows r of segment s of sigmoid(x[r] · w_g + c_g) (MATHS §2.2). A slot begins with the gate vectors w [G, D], then the
- * biases c [G]. A segment without a slot or without rows gives 0.
+ * biases c [G]; of more gates in a slot those from `firstGate` on are taken. A segment without a slot or without rows gives 0.
  */
 export const segmentGate: Op<SegmentGateAttributes> = {
   stem: "segment-gate",
-  infer: (inputs, { gates }) => {
+  infer: (inputs, attributes) => {
+    const { gates } = attributes;
+    const { firstGate, slotGates } = placeOf(attributes);
     if (!Number.isInteger(gates) || gates < 1) {
       throw new EngineError("BAD_CONFIG", `segment-gate: gates is ${gates}, expected a whole number from 1`, {
         where: "segment-gate.gates",
       });
     }
+    if (!Number.isInteger(firstGate) || firstGate < 0 || firstGate + gates > slotGates) {
+      const message = `segment-gate: firstGate is ${firstGate}, expected ${gates} of the ${slotGates} gates of a slot`;
+      throw new EngineError("BAD_CONFIG", message, { where: "segment-gate.firstGate" });
+    }
     const { shape } = expectTensor("segment-gate", "x", inputs.x, 2);
     const width = staticDim("segment-gate", "x axis 1", shape[1]);
     const { stride, segments } = expectSegmentBank("segment-gate", inputs);
-    if (stride < gates * (width + 1)) {
-      const message = `segment-gate: bank axis 1 is ${stride}, expected at least ${gates} x (${width} + 1)`;
+    if (stride < slotGates * (width + 1)) {
+      const message = `segment-gate: bank axis 1 is ${stride}, expected at least ${slotGates} x (${width} + 1)`;
       throw new EngineError("SHAPE", message, { where: "segment-gate.bank axis 1" });
     }
     return { y: { shape: [segments, gates], element: "f32" } };
@@ -49,7 +59,9 @@ export const segmentGate: Op<SegmentGateAttributes> = {
     };
   },
   variants: ({ inputs }, device, capacity) => segmentVariants(device, capacity(inputs.x?.shape[0] as Dim)),
-  launch: ({ inputs, attributes: { gates } }, variant) => {
+  launch: ({ inputs, attributes }, variant) => {
+    const { gates } = attributes;
+    const { firstGate, slotGates } = placeOf(attributes);
     const width = inputs.x?.shape[1] as number;
     const stride = inputs.bank?.shape[1] as number;
     const segments = inputs.segment_slots?.shape[0] as Dim;
@@ -57,10 +69,24 @@ export const segmentGate: Op<SegmentGateAttributes> = {
     return [
       {
         ...launch,
-        constants: { ...launch.constants, WIDTH: width, STRIDE: stride, GATES: gates },
+        constants: {
+          ...launch.constants,
+          WIDTH: width,
+          STRIDE: stride,
+          GATES: gates,
+          FIRST_GATE: firstGate,
+          SLOT_GATES: slotGates,
+        },
         libs: [width % 4 === 0 && stride % 4 === 0 ? "item-vec4" : "item-scalar"],
         grid: (size) => foldGrid(size(segments) * gates),
       },
     ];
   },
 };
+
+function placeOf({ gates, firstGate = 0, slotGates = gates }: SegmentGateAttributes): {
+  firstGate: number;
+  slotGates: number;
+} {
+  return { firstGate, slotGates };
+}

@@ -8,6 +8,7 @@ export function fill(
   inputs: ReferenceTensors,
   attributes: Readonly<Record<string, unknown>>,
 ): Record<string, ReferenceTensor> {
-  const { shape, data } = needTensor("fill", inputs, "x");
-  return { y: { shape, data: new Float64Array(data.length).fill(Number(attributes.value)) } };
+  const shape = needTensor("fill", inputs, "x").shape.slice(0, attributes.axes as number | undefined);
+  const count = shape.reduce((product, axis) => product * axis, 1);
+  return { y: { shape, data: new Float64Array(count).fill(Number(attributes.value)) } };
 }

@@ -17,12 +17,14 @@ import { pool } from "./pool.ts";
 import { positionScores } from "./position-scores.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rowDot } from "./row-dot.ts";
+import { rowPlaces } from "./row-places.ts";
 import { scaleRows } from "./scale-rows.ts";
 import { scatterAddRows } from "./scatter-add-rows.ts";
 import { segmentAffine } from "./segment-affine.ts";
 import { segmentCombine } from "./segment-combine.ts";
 import { segmentGate } from "./segment-gate.ts";
 import { softTopK } from "./soft-top-k.ts";
+import { softTopKGradient } from "./soft-top-k-gradient.ts";
 import { softmax } from "./softmax.ts";
 import { thresholdRows } from "./threshold-rows.ts";
 import { topK } from "./top-k.ts";
@@ -46,12 +48,14 @@ export {
   positionScores,
   rmsNorm,
   rowDot,
+  rowPlaces,
   scaleRows,
   scatterAddRows,
   segmentAffine,
   segmentCombine,
   segmentGate,
   softTopK,
+  softTopKGradient,
   softmax,
   thresholdRows,
   topK,
@@ -84,12 +88,14 @@ export const references: Readonly<Record<string, Reference>> = {
   "position-scores": positionScores,
   "rms-norm": rmsNorm,
   "row-dot": rowDot,
+  "row-places": rowPlaces,
   "scale-rows": scaleRows,
   "scatter-add-rows": scatterAddRows,
   "segment-affine": segmentAffine,
   "segment-combine": segmentCombine,
   "segment-gate": segmentGate,
   "soft-top-k": softTopK,
+  "soft-top-k-gradient": softTopKGradient,
   softmax,
   "threshold-rows": thresholdRows,
   "top-k": topK,

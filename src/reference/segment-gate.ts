@@ -12,6 +12,8 @@ export function segmentGate(
 ): Record<string, ReferenceTensor> {
   const x = needTensor("segment-gate", inputs, "x");
   const gates = Number(attributes.gates);
+  const first = Number(attributes.firstGate ?? 0);
+  const held = Number(attributes.slotGates ?? gates);
   const width = axis(x, 1);
   const segments = needTensor("segment-gate", inputs, "segment_slots").data.length;
   const y = new Float64Array(segments * gates);
@@ -19,10 +21,10 @@ export function segmentGate(
     const slot = slotOf("segment-gate", inputs, segment);
     if (slot === null || start === end) return;
     for (let gate = 0; gate < gates; gate += 1) {
-      const bias = slot[gates * width + gate] as number;
+      const bias = slot[held * width + first + gate] as number;
       let sum = 0;
       for (let row = start; row < end; row += 1) {
-        sum += activate("sigmoid", dot(x.data, row * width, slot, gate * width, width) + bias);
+        sum += activate("sigmoid", dot(x.data, row * width, slot, (first + gate) * width, width) + bias);
       }
       y[segment * gates + gate] = sum / (end - start);
     }

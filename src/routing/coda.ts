@@ -1,23 +1,36 @@
 /** @file CoDA's options (Lei et al. 2023, arXiv 2304.04947; MATHS §1) as checked, plain data. */
 
 import { EngineError } from "../errors.ts";
+import { routerNamed } from "./routers/index.ts";
+import type { Router, SoftTopKOptions } from "./router.ts";
 
 /** Keys and values of the heavy path: of the selected rows, or of all rows. */
 export type RoutedAttention = "k-to-k" | "k-to-all";
+
+/** What is routed: the whole layer, or one of its sub-layers while the other computes every row. */
+export type RoutedPart = "layer" | "attention" | "ffn";
 
 /** What a user may ask of {@link coda}. */
 export interface CodaOptions {
   /** r of k = ceil(n / r), for all layers or per layer; null leaves a layer dense. */
   readonly reduction: number | readonly (number | null)[];
   readonly attention?: RoutedAttention;
+  /** Default: the layer. */
+  readonly part?: RoutedPart;
+  /** Selects ceil(n / r) of every block of this many rows of a sequence, instead of the sequence as a whole. */
+  readonly block?: number;
   /** "paper": T iterations with ε-scaling; "exact": the optimum. They are different functions (MATHS §1.3). */
   readonly softTopK?: "paper" | "exact";
   readonly epsilon?: number;
   readonly iterations?: number;
   readonly epsilonStart?: number;
   readonly epsilonDecay?: number;
-  readonly router?: "learned";
-  /** One vector of the host's width per routed layer, lowest first. */
+  /** By name, or an object of `routers` or of one's own; default "learned". */
+  readonly router?: string | Router;
+  /**
+   * One vector of the host's width per routed layer, lowest first; of a router with several vectors all of the first kind, then all
+   * of the next.
+   */
   readonly weights?: readonly Float32Array[];
   /** Overrides λ on every row. */
   readonly lambda?: number;
@@ -27,16 +40,13 @@ export interface CodaOptions {
 }
 
 /** A checked routing policy. */
-export interface CodaPolicy {
+export interface CodaPolicy extends SoftTopKOptions {
   readonly kind: "coda";
   readonly reduction: number | readonly (number | null)[];
   readonly attention: RoutedAttention;
-  readonly softTopK: "paper" | "exact";
-  readonly epsilon: number;
-  readonly iterations: number;
-  readonly epsilonStart: number;
-  readonly epsilonDecay: number;
-  readonly router: "learned";
+  readonly part: RoutedPart;
+  readonly block: number | null;
+  readonly router: Router;
   readonly weights: readonly Float32Array[] | null;
   readonly lambda: number | null;
   readonly adapter: string | null;
@@ -46,6 +56,8 @@ export interface CodaPolicy {
 const KNOWN: ReadonlySet<string> = new Set([
   "reduction",
   "attention",
+  "part",
+  "block",
   "softTopK",
   "epsilon",
   "iterations",
@@ -88,6 +100,22 @@ function choice<T extends string>(field: string, value: T, known: readonly T[]):
   return known.includes(value) ? value : refuse(field, value, known.join(" or "));
 }
 
+/** @returns a router object, named or given. */
+function routerField(router: unknown, seed: number): Router {
+  if (typeof router === "string") return routerNamed(router, seed);
+  const given = router as Partial<Router> | null;
+  const whole =
+    typeof given === "object" &&
+    given !== null &&
+    typeof given.name === "string" &&
+    typeof given.score === "function" &&
+    typeof given.settings === "object" &&
+    Array.isArray(given.vectors);
+  return whole
+    ? (given as Router)
+    : refuse("router", router, "a name or an object with name, settings, vectors and score");
+}
+
 /**
  * Checks routing options and fills in the defaults.
  * @returns a policy for `model.setRouting`
@@ -99,14 +127,16 @@ export function coda(options: CodaOptions): CodaPolicy {
     if (!KNOWN.has(field))
       refuse(field, (options as unknown as Record<string, unknown>)[field], `one of ${[...KNOWN].join(", ")}`);
   }
-  const router: unknown = options.router ?? "learned";
-  if (router !== "learned") {
-    const message = "coda: only the learned router is there yet";
-    throw new EngineError("NOT_IMPLEMENTED", message, {
-      where: "coda.router",
-      fix: 'leave router away or pass "learned"',
-    });
-  }
+  const seed = numberField("seed", options.seed ?? 0, 0, "a whole number from 0 and below 2^32", true);
+  if (seed >= 2 ** 32) refuse("seed", seed, "a whole number from 0 and below 2^32");
+  const router = routerField(options.router ?? "learned", seed);
+  const block =
+    options.block === undefined ? null : numberField("block", options.block, 1, "a whole number from 1", true);
+  if (block !== null && (router.choose !== undefined || router.keys !== undefined))
+    refuse("block", block, `no block with the router ${router.name}, which does not select the k largest scores`);
+  const part = choice("part", options.part ?? "layer", ["layer", "attention", "ffn"]);
+  if (part === "ffn" && router.keys !== undefined)
+    refuse("part", part, `layer or attention with the router ${router.name}`);
   const epsilon = numberField("epsilon", options.epsilon ?? 0.03, Number.MIN_VALUE, "a number above 0");
   const decay = numberField(
     "epsilonDecay",
@@ -118,16 +148,18 @@ export function coda(options: CodaOptions): CodaPolicy {
     kind: "coda",
     reduction: reductionField(options.reduction),
     attention: choice("attention", options.attention ?? "k-to-k", ["k-to-k", "k-to-all"]),
+    part,
+    block,
     softTopK: choice("softTopK", options.softTopK ?? "paper", ["paper", "exact"]),
     epsilon,
     iterations: numberField("iterations", options.iterations ?? 20, 1, "a whole number from 1", true),
     epsilonStart: numberField("epsilonStart", options.epsilonStart ?? 4, 0, "a number from 0"),
     epsilonDecay: decay <= 1 ? decay : refuse("epsilonDecay", decay, "a number above 0 and at most 1"),
-    router: "learned",
+    router,
     weights: options.weights ?? null,
     lambda: options.lambda === undefined ? null : numberField("lambda", options.lambda, 0, "a number from 0"),
     adapter: options.adapter ?? null,
-    seed: numberField("seed", options.seed ?? 0, 0, "a whole number from 0", true),
+    seed,
   });
 }
 
@@ -140,10 +172,4 @@ export function reductions(policy: CodaPolicy, layers: number): readonly (number
   if (policy.reduction.length === layers) return policy.reduction;
   const message = `coda: reduction lists ${policy.reduction.length} layers, the host has ${layers}`;
   throw new EngineError("BAD_CONFIG", message, { where: "coda.reduction" });
-}
-
-/** k = ceil(n / r), at most n (MATHS §1.2 eq. 3). */
-export function selectedCount(rows: number, reduction: number): number {
-  // A quotient such as 6 / 1.2 = 5.000000000000001 must not select one row more.
-  return Math.min(rows, Math.ceil(rows / reduction - 1e-9));
 }

@@ -3,6 +3,9 @@
  * the engine is used, so that a mistake shared by those cannot hide.
  */
 
+/** The two sub-layers of a layer. */
+export type PlainPlace = "attention" | "ffn";
+
 /** Weights of a layer as row-major matrices [out, in] and vectors. */
 export interface PlainLayer {
   readonly width: number;
@@ -13,17 +16,38 @@ export interface PlainLayer {
   readonly eps: number;
   readonly activation: (x: number) => number;
   readonly weight: (name: string) => ArrayLike<number>;
+  /** Rows in front of the keys, which every query sees, from the input of the keys. */
+  readonly prefix?: (input: Rows) => { readonly keys: Rows; readonly values: Rows };
+  /** What an adapter makes of a sub-layer's output f, before it is added to the stream h. */
+  readonly after?: (place: PlainPlace, f: Rows, h: Rows) => Rows;
+  /** What an adapter makes of the result y of a linear map of the input x; of the packed map, all three parts. */
+  readonly linear?: (map: "qkv" | "proj" | "up" | "down", x: Rows, y: Rows) => Rows;
 }
 
 type Row = number[];
-type Rows = Row[];
+/** A matrix, row by row. */
+export type Rows = Row[];
 
-function linear(x: Rows, w: ArrayLike<number>, bias: ArrayLike<number>, first: number, count: number): Rows {
-  return x.map((row) =>
-    Array.from({ length: count }, (_, c) =>
-      row.reduce((sum, value, i) => sum + value * (w[(first + c) * row.length + i] as number), bias[first + c] ?? 0),
-    ),
-  );
+/** What a router says of the rows of one sequence. */
+export interface PlainChoice {
+  readonly scores: number[];
+  readonly weights: number[];
+  /** Ascending. */
+  readonly selected: number[];
+  /** The rows of which keys and values are made, where a vector of their own chooses them. */
+  readonly keys?: PlainChoice & { readonly weigh: boolean };
+}
+
+/** How a layer is routed. */
+export interface PlainRouting {
+  readonly part?: "layer" | PlainPlace;
+  /** k-to-all. */
+  readonly all: boolean;
+  readonly choose: (rows: Rows) => PlainChoice;
+  /** A of all rows, from the layer's input. */
+  readonly light: (xn: Rows) => Rows;
+  /** What stands around the heavy path: added to Δ, from the selected rows of the layer's input. */
+  readonly around?: (xn: Rows) => Rows;
 }
 
 function norm(x: Rows, gamma: ArrayLike<number>, beta: ArrayLike<number>, eps: number): Rows {
@@ -34,7 +58,10 @@ function norm(x: Rows, gamma: ArrayLike<number>, beta: ArrayLike<number>, eps: n
   });
 }
 
-const add = (a: Rows, b: Rows): Rows => a.map((row, r) => row.map((v, i) => v + ((b[r] as Row)[i] as number)));
+/** a + b, row by row. */
+export const add = (a: Rows, b: Rows): Rows => a.map((row, r) => row.map((v, i) => v + ((b[r] as Row)[i] as number)));
+const subtract = (a: Rows, b: Rows): Rows => a.map((row, r) => row.map((v, i) => v - ((b[r] as Row)[i] as number)));
+const pick = (rows: Rows, at: readonly number[]): Rows => at.map((i) => rows[i] as Row);
 
 function attention(layer: PlainLayer, q: Rows, k: Rows, v: Rows, qAt: number[], kAt: number[]): Rows {
   const hd = layer.width / layer.heads;
@@ -48,13 +75,125 @@ function attention(layer: PlainLayer, q: Rows, k: Rows, v: Rows, qAt: number[], 
         return dot / Math.sqrt(hd);
       });
       const most = Math.max(...scores);
-      const weights = scores.map((s) => Math.exp(s - most));
-      const total = weights.reduce((sum, w) => sum + w, 0);
+      // A query that sees no key gets nothing.
+      const weights = scores.map((s) => (most === -Infinity ? 0 : Math.exp(s - most)));
+      const total = weights.reduce((sum, w) => sum + w, 0) || 1;
       for (let c = h * hd; c < (h + 1) * hd; c += 1)
         out.push(weights.reduce((sum, w, j) => sum + (w / total) * ((v[j] as Row)[c] as number), 0));
     }
     return out;
   });
+}
+
+/** The frozen half layers of a host, with what adapters do there. */
+class Frozen {
+  readonly #layer: PlainLayer;
+
+  constructor(layer: PlainLayer) {
+    this.#layer = layer;
+  }
+
+  norm(name: string, x: Rows): Rows {
+    const { weight, eps } = this.#layer;
+    return norm(x, weight(`${name}.weight`), weight(`${name}.bias`), eps);
+  }
+
+  /** What a sub-layer reads of its stream. */
+  read(place: PlainPlace, x: Rows): Rows {
+    return this.#layer.pre ? this.norm(place === "attention" ? "norm1" : "norm2", x) : x;
+  }
+
+  #map(map: "qkv" | "proj" | "up" | "down", x: Rows): Rows {
+    const w = this.#layer.weight(`${map}.weight`);
+    const bias = this.#layer.weight(`${map}.bias`);
+    const { width, ffn } = this.#layer;
+    const count = map === "qkv" ? 3 * width : map === "up" ? ffn : width;
+    const y = x.map((row) =>
+      Array.from({ length: count }, (_, c) =>
+        row.reduce((sum, value, i) => sum + value * (w[c * row.length + i] as number), bias[c] ?? 0),
+      ),
+    );
+    return this.#layer.linear?.(map, x, y) ?? y;
+  }
+
+  /** The stream after a sub-layer with output f. */
+  close(place: PlainPlace, f: Rows, h: Rows): Rows {
+    const { pre, after } = this.#layer;
+    const sum = add(after?.(place, f, h) ?? f, h);
+    return pre ? sum : this.norm(place === "attention" ? "norm1" : "norm2", sum);
+  }
+
+  /** h of the rows at `queries`, with keys and values of these rows. */
+  attended(x: Rows, queries: number[], keys: { readonly rows: Rows; readonly at: number[] }): Rows {
+    const d = this.#layer.width;
+    const q = this.#map("qkv", pick(this.read("attention", x), queries)).map((row) => row.slice(0, d));
+    const kv = this.#map("qkv", keys.rows);
+    const front = this.#layer.prefix?.(keys.rows) ?? { keys: [], values: [] };
+    const mixed = attention(
+      this.#layer,
+      q,
+      [...front.keys, ...kv.map((row) => row.slice(d, 2 * d))],
+      [...front.values, ...kv.map((row) => row.slice(2 * d))],
+      queries,
+      [...front.keys.map(() => -1), ...keys.at],
+    );
+    return this.close("attention", this.#map("proj", mixed), pick(x, queries));
+  }
+
+  fed(h: Rows): Rows {
+    const up = this.#map("up", this.read("ffn", h)).map((row) => row.map(this.#layer.activation));
+    return this.close("ffn", this.#map("down", up), h);
+  }
+}
+
+/** The rows of which keys and values are made. */
+function keyRows(xn: Rows, choice: PlainChoice, all: boolean): { rows: Rows; at: number[] } {
+  const { keys } = choice;
+  if (keys === undefined) {
+    const at = all ? xn.map((_, i) => i) : choice.selected;
+    return { rows: pick(xn, at), at };
+  }
+  const scaled = (at: number): Row => (xn[at] as Row).map((v) => v * (keys.weigh ? (keys.weights[at] as number) : 1));
+  return { rows: keys.selected.map(scaled), at: keys.selected };
+}
+
+/** base + m ⊙ PᵀΔ. */
+function scatter(base: Rows, { selected, weights }: PlainChoice, delta: Rows): Rows {
+  const y = base.map((row) => [...row]);
+  selected.forEach((row, index) => {
+    const target = y[row] as Row;
+    (delta[index] as Row).forEach((v, i) => (target[i] = (target[i] as number) + (weights[row] as number) * v));
+  });
+  return y;
+}
+
+/** One routed layer over one sequence: Y = X + A(Xn) + m ⊙ PᵀΔ, or one of its halves routed and the other dense. */
+export function routedLayer(
+  layer: PlainLayer,
+  x: Rows,
+  { part = "layer", all, choose, light, around }: PlainRouting,
+): { y: Rows; choice: PlainChoice } {
+  const frozen = new Frozen(layer);
+  const xn = frozen.read("attention", x);
+  const every = x.map((_, i) => i);
+  const surround = (delta: Rows, at: number[]): Rows =>
+    around === undefined ? delta : add(delta, around(pick(xn, at)));
+  if (part === "ffn") {
+    const h = frozen.attended(x, every, { rows: xn, at: every });
+    const choice = choose(frozen.read("ffn", h));
+    const rows = pick(h, choice.selected);
+    const delta = surround(subtract(frozen.fed(rows), rows), choice.selected);
+    return { y: scatter(add(h, light(xn)), choice, delta), choice };
+  }
+  const choice = choose(xn);
+  const rows = pick(x, choice.selected);
+  const h = frozen.attended(x, choice.selected, keyRows(xn, choice, all));
+  if (part === "attention") {
+    const stream = scatter(x, choice, surround(subtract(h, rows), choice.selected));
+    return { y: add(frozen.fed(stream), light(xn)), choice };
+  }
+  const delta = surround(subtract(frozen.fed(h), rows), choice.selected);
+  return { y: scatter(add(x, light(xn)), choice, delta), choice };
 }
 
 /** Soft top-k by T coordinate updates of a and b, kept as vectors as the definition has them. */
@@ -77,13 +216,27 @@ export function softTopK(
   return scores.map((s, i) => Math.exp((s + a + (b[i] as number)) / o.epsilon));
 }
 
+/** The optimum: λ = min(1, exp((s + a) / ε)) with the a for which they sum to k, found by halving. */
+export function exactTopK(scores: number[], k: number, epsilon: number): number[] {
+  if (k >= scores.length) return scores.map(() => 1);
+  const at = (a: number): number[] => scores.map((s) => Math.min(1, Math.exp((s + a) / epsilon)));
+  let low = epsilon * Math.log(k / scores.length) - Math.max(...scores);
+  let high = -Math.min(...scores);
+  for (let step = 0; step < 200; step += 1) {
+    const middle = (low + high) / 2;
+    if (at(middle).reduce((sum, v) => sum + v, 0) < k) low = middle;
+    else high = middle;
+  }
+  return at((low + high) / 2);
+}
+
 /** The k rows with the largest scores, ties to the lower index, ascending. */
 export function topK(scores: number[], k: number): number[] {
   const order = scores.map((_, i) => i).sort((i, j) => (scores[j] as number) - (scores[i] as number) || i - j);
   return order.slice(0, k).sort((i, j) => i - j);
 }
 
-/** One routed layer over one sequence: Y = X + A(Xn) + m ⊙ PᵀΔ. */
+/** One layer with the learned router. */
 export function codaLayer(
   layer: PlainLayer,
   x: Rows,
@@ -91,46 +244,11 @@ export function codaLayer(
   router: ArrayLike<number>,
   options: { reduction: number; all: boolean; epsilon: number; iterations: number; start: number; decay: number },
 ): { y: Rows; selected: number[]; weights: number[]; scores: number[] } {
-  const { width: d, ffn, eps, weight } = layer;
-  const w = (name: string): ArrayLike<number> => weight(`${name}.weight`);
-  const c = (name: string): ArrayLike<number> => weight(`${name}.bias`);
-  const xn = layer.pre ? norm(x, w("norm1"), c("norm1"), eps) : x;
-  const scores = xn.map((row) => row.reduce((sum, v, i) => sum + v * (router[i] as number), 0));
-  const k = Math.ceil(x.length / options.reduction);
-  const weights = softTopK(scores, k, options);
-  const selected = topK(scores, k);
-  const pick = (rows: Rows): Rows => selected.map((i) => rows[i] as Row);
-  const keysFrom = options.all ? xn : pick(xn);
-  const keysAt = options.all ? x.map((_, i) => i) : selected;
-  const q = linear(pick(xn), w("qkv"), c("qkv"), 0, d);
-  const mixed = attention(
-    layer,
-    q,
-    linear(keysFrom, w("qkv"), c("qkv"), d, d),
-    linear(keysFrom, w("qkv"), c("qkv"), 2 * d, d),
-    selected,
-    keysAt,
-  );
-  const attended = linear(mixed, w("proj"), c("proj"), 0, d);
-  const feed = (h: Rows): Rows => {
-    const up = linear(h, w("up"), c("up"), 0, ffn).map((row) => row.map(layer.activation));
-    return linear(up, w("down"), c("down"), 0, d);
+  const choose = (rows: Rows): PlainChoice => {
+    const scores = rows.map((row) => row.reduce((sum, v, i) => sum + v * (router[i] as number), 0));
+    const k = Math.ceil(rows.length / options.reduction);
+    return { scores, weights: softTopK(scores, k, options), selected: topK(scores, k) };
   };
-  let delta: Rows;
-  if (layer.pre) delta = add(attended, feed(norm(add(pick(x), attended), w("norm2"), c("norm2"), eps)));
-  else {
-    const h = norm(add(pick(x), attended), w("norm1"), c("norm1"), eps);
-    const out = norm(add(h, feed(h)), w("norm2"), c("norm2"), eps);
-    delta = add(
-      out,
-      pick(x).map((row) => row.map((v) => -v)),
-    );
-  }
-  const y = add(x, light(xn));
-  selected.forEach((row, index) => {
-    (delta[index] as Row).forEach((v, i) => {
-      (y[row] as Row)[i] = ((y[row] as Row)[i] as number) + (weights[row] as number) * v;
-    });
-  });
-  return { y, selected, weights, scores };
+  const { y, choice } = routedLayer(layer, x, { all: options.all, choose, light });
+  return { y, selected: choice.selected, weights: choice.weights, scores: choice.scores };
 }

@@ -4,6 +4,7 @@ import { EngineError } from "../../errors.ts";
 import type { GraphBuilder } from "../../graph/builder.ts";
 import type { Value } from "../../graph/value.ts";
 import { adapter } from "../../ops/adapter.ts";
+import { countBelow } from "../../ops/count-below.ts";
 import { elementwise } from "../../ops/elementwise.ts";
 import { layerNorm } from "../../ops/layer-norm.ts";
 import { runtimeDim } from "../../ops/op.ts";
@@ -112,10 +113,11 @@ export class SiteContext {
   /** The segments over which the slots, masks and weights of a node count. */
   segmentsOf(node: { readonly cut: { readonly name: string } | null }, path: Path, { selection }: Rows): Value {
     if (node.cut === null) return selection === null ? this.segments : selection.segments;
-    if (selection !== null)
-      throw unsupported("split(...) under routing: parts of a sequence are not known among selected rows");
     const dim = runtimeDim(`${stagePrefix(this.stage)}${node.cut.name}.offsets`);
-    return this.feed(`${node.cut.name}.segments`, [dim], { kind: "pieces", stage: this.stage, path });
+    const pieces = this.feed(`${node.cut.name}.segments`, [dim], { kind: "pieces", stage: this.stage, path });
+    if (selection === null) return pieces;
+    // Selected rows ascend, so a piece begins behind as many of them as lie below its first row.
+    return this.b.op(countBelow, { sorted: selection.rows, bounds: pieces }, {}).y as Value;
   }
 
   #perSegment(node: { readonly cut: { readonly name: string } | null }): Dim {
@@ -209,9 +211,16 @@ export class SiteContext {
   }
 
   /** Gates of every segment, the mean of σ(x w + c) over its rows: [segments, gates]. */
-  gate(table: string, x: Value, gates: number, segments: Value, slots: Value): Value {
+  gate(
+    table: string,
+    x: Value,
+    gates: number,
+    segments: Value,
+    slots: Value,
+    part: { readonly firstGate?: number; readonly slotGates?: number } = {},
+  ): Value {
     const { bank } = this.bank.values(this.b, table);
-    return this.b.op(segmentGate, { x, bank, segments, segment_slots: slots }, { gates }).y as Value;
+    return this.b.op(segmentGate, { x, bank, segments, segment_slots: slots }, { gates, ...part }).y as Value;
   }
 }
 

@@ -149,9 +149,9 @@ function gatesOf(
   site: LinearSite,
   at: { readonly segments: Value; readonly slots: Value },
 ): Value {
-  const { maps } = columnsOf(site);
-  if (site.maps.length !== maps) {
-    throw unsupported("gates on queries, keys and values that are computed over different rows (k-to-all routing)");
-  }
-  return context.gate(`${structure.table}${LINEAR_TABLES.gate}`, site.x, maps, at.segments, at.slots);
+  const { maps, first, outWidth } = columnsOf(site);
+  // Maps that are computed over other rows than their neighbours (k-to-all routing) have gates of those rows.
+  const part = { firstGate: first / (outWidth / maps), slotGates: maps };
+  const gates = site.maps.length;
+  return context.gate(`${structure.table}${LINEAR_TABLES.gate}`, site.x, gates, at.segments, at.slots, part);
 }

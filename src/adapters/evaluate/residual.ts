@@ -5,6 +5,7 @@
  */
 
 import type { Value } from "../../graph/value.ts";
+import type { Selection } from "../../sites/site.ts";
 import type { Path } from "../feeds.ts";
 import { childrenOf } from "../feeds.ts";
 import type { Program } from "../program.ts";
@@ -22,9 +23,15 @@ export function standsAt(program: Program, site: ResidualPlace): boolean {
   return leaves(program).some((leaf) => bottleneckAt(leaf, site) !== null);
 }
 
-/** The result of a layer with what stands around it: output + A(input), the layer site of CoDA's light path. */
-export function evaluateLayerSite(context: SiteContext, layer: number, input: Value, output: Value): Value {
-  const site: ResidualPlace = { place: "layer", layer, stream: input, norm: null, selection: null };
+/** The result of a layer with what stands around it: output + A(input), for the rows of a selection or for all. */
+export function evaluateLayerSite(
+  context: SiteContext,
+  layer: number,
+  input: Value,
+  output: Value,
+  selection: Selection | null = null,
+): Value {
+  const site: ResidualPlace = { place: "layer", layer, stream: input, norm: null, selection };
   return evaluate(context, context.program, [], { out: output, open: true }, site).out;
 }
 

@@ -13,14 +13,23 @@ import { evaluateKeysValues } from "./keys-values.ts";
 import { evaluateInput, evaluateLinear } from "./linear.ts";
 import { evaluateResidual, standsAt } from "./residual.ts";
 
-/** @returns what stands at the sites of a layer. Sites without anything are left to the host. */
-export function layerSites(context: SiteContext, layer: number, copies: CopyPoint | null): LayerSites {
+/**
+ * @param bottlenecks false where the bottlenecks run elsewhere, on the light path of a routed layer
+ * @returns what stands at the sites of a layer. Sites without anything are left to the host.
+ */
+export function layerSites(
+  context: SiteContext,
+  layer: number,
+  copies: CopyPoint | null,
+  bottlenecks: boolean,
+): LayerSites {
   const here = leaves(context.program)
     .map(({ structure }) => structure.layers[layer])
     .filter((one) => one !== undefined);
   if (!here.some(standsIn)) return {};
   const linear = here.some((one) => Object.keys(one.linear).length > 0);
-  const residual = here.some(({ bottlenecks }) => bottlenecks.attention !== undefined || bottlenecks.ffn !== undefined);
+  const residual =
+    bottlenecks && here.some(({ bottlenecks: at }) => at.attention !== undefined || at.ffn !== undefined);
   return {
     ...(residual ? { residual: (site) => residualSite(context, layer, site, copies) } : {}),
     ...(linear

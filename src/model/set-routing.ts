@@ -1,0 +1,32 @@
+/** @file A routing policy as a model takes it: checked against the host and its adapters, its vectors drawn where none are given. */
+
+import type { HostShape } from "../hosts/host.ts";
+import { EngineError } from "../errors.ts";
+import type { CodaPolicy } from "../routing/coda.ts";
+import { routingFingerprint } from "../routing/fingerprint.ts";
+import type { AdapterStore } from "./adapter-store.ts";
+import { routerVectors } from "./router-vectors.ts";
+import type { Routing } from "./runner.ts";
+
+/**
+ * @throws EngineError BAD_CONFIG for what is no policy or does not fit the host; UNKNOWN_NAME for an adapter that is not here;
+ * UNSUPPORTED for a light path without anything on it
+ */
+export function routingFor(policy: CodaPolicy | null, shape: HostShape, store: AdapterStore): Routing | null {
+  if (policy === null) return null;
+  if (policy.kind !== "coda")
+    throw new EngineError("BAD_CONFIG", "setRouting takes the result of coda(...) or null", { where: "setRouting" });
+  if (policy.adapter !== null) expectLight(policy.adapter, store);
+  return { policy, vectors: routerVectors(policy, shape), fingerprint: routingFingerprint(policy, shape) };
+}
+
+/** The light path computes bottlenecks and nothing else: an adapter of another kind would be left out in silence. */
+function expectLight(name: string, store: AdapterStore): void {
+  const { layers } = store.get(name).resident.packed.structure;
+  if (layers.some(({ bottlenecks }) => Object.keys(bottlenecks).length > 0)) return;
+  const message = `the adapter ${name} has no bottleneck, and a light path computes nothing else`;
+  throw new EngineError("UNSUPPORTED", message, {
+    where: "coda.adapter",
+    fix: "name an adapter with bottlenecks, or make this one active: its methods then run on the heavy path",
+  });
+}
