@@ -1,7 +1,4 @@
-/**
- * @file A frozen post-LN encoder with adapters, fusions and routers, all weights drawn from a seed. It is a host like any
- * other and is built by `model/build`, so what is timed is exactly what models run.
- */
+/** @file A synthetic encoder on a device: a frozen host with adapters, fusions and routers, all weights drawn from a seed. */
 
 import { readAdapterConfig } from "../adapters/config/read.ts";
 import { expectedTensors } from "../adapters/config/shapes.ts";
@@ -12,86 +9,18 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { Arena } from "../graph/arena.ts";
 import { Parameters } from "../graph/parameters.ts";
 import type { Graph } from "../graph/value.ts";
-import type { Host, HostShape, WeightSpec } from "../hosts/host.ts";
-import { ROWS, segmentsInput } from "../hosts/symbols.ts";
-import { postNormLayer, transformerMap } from "../hosts/transformer-layer.ts";
-import { WeightLookup, linearWeights, normWeights } from "../hosts/weights.ts";
+import type { Host } from "../hosts/host.ts";
 import { AdapterStore } from "../model/adapter-store.ts";
 import { makeFusion } from "../model/make-fusion.ts";
 import { normal } from "../random.ts";
 import type { ReferenceTensor } from "../reference/tensor.ts";
 import { routerName } from "../routing/route.ts";
 import type { SubLayer } from "../sites/site.ts";
+import { drawWeight, syntheticHost } from "./encoder-host.ts";
+import type { EncoderSizes } from "./encoder-host.ts";
 
-/** Sizes of a synthetic encoder. */
-export interface EncoderSizes {
-  readonly layers: number;
-  readonly width: number;
-  readonly heads: number;
-  readonly ffnWidth: number;
-  /** Units of the adapter's bottleneck. */
-  readonly bottleneck: number;
-}
-
-/** BERT-base's layer with the adapter of CoDA. */
-export const bertBaseLayer: EncoderSizes = { layers: 1, width: 768, heads: 12, ffnWidth: 3072, bottleneck: 64 };
-
-const LONGEST = 65_536;
-const EPSILON = 1e-12;
-
-function layerWeights(index: number, { width, ffnWidth }: EncoderSizes): WeightSpec[] {
-  const name = `layers.${index}`;
-  const linear = (part: string, inputs: number, out: number): WeightSpec[] =>
-    linearWeights({ name: `${name}.${part}`, parts: [{ tensor: `${name}.${part}`, out }], inputs, bias: true });
-  return [
-    ...linear("qkv", width, 3 * width),
-    ...linear("proj", width, width),
-    ...normWeights(`${name}.norm1`, `${name}.norm1`, width),
-    ...linear("up", width, ffnWidth),
-    ...linear("down", ffnWidth, width),
-    ...normWeights(`${name}.norm2`, `${name}.norm2`, width),
-  ];
-}
-
-/** Builds the host: rows come in as they are, as the run-time input `x`. */
-export function syntheticHost(sizes: EncoderSizes): Host {
-  const { layers, width, heads, ffnWidth } = sizes;
-  const shape: HostShape = {
-    family: "synthetic",
-    width,
-    layers,
-    heads,
-    headWidth: width / heads,
-    ffnWidth,
-    normPosition: "post",
-    causal: false,
-    maxTokens: LONGEST,
-    input: { kind: "ids", vocabulary: 0, types: 0 },
-  };
-  const specs = Array.from({ length: layers }, (_, index) => layerWeights(index, sizes)).flat();
-  const settings = { shape, weights: new WeightLookup(specs, false), activation: "gelu" as const, eps: EPSILON };
-  return {
-    shape,
-    weights: specs,
-    ignored: [],
-    embed: (b) => ({ hidden: b.input("x", [ROWS, width]), segments: segmentsInput(b) }),
-    layer: (b, index, stream, sites) => postNormLayer(b, stream, { settings, sites, prefix: `layers.${index}` }),
-    map: (index, map) => transformerMap(shape, `layers.${index}`, map),
-    finish: (_, x) => x,
-    head: null,
-  };
-}
-
-/**
- * Draws a parameter so that activations keep their size: matrices from N(0, 1/inputs), tables and biases small, norms
- * around the identity.
- */
-export function drawWeight({ name, shape, kind }: WeightSpec, seed: number): Float32Array {
-  const count = shape.reduce((product, axis) => product * axis, 1);
-  if (kind === "matrix") return normal(seed, count, 1 / Math.sqrt(shape[1] as number));
-  if (kind === "table") return normal(seed, count);
-  return name.includes("norm") && name.endsWith(".weight") ? normal(seed, count, 0.1, 1) : normal(seed, count, 0.1);
-}
+export { bertBaseLayer, drawWeight } from "./encoder-host.ts";
+export type { EncoderSizes } from "./encoder-host.ts";
 
 /** Wq and Wk of a fusion make scores of √d times their squared size. */
 const QUERY_KEY_SIZE = 0.3;

@@ -16,6 +16,10 @@ export interface Reach {
 export interface ReportRow {
   readonly suite: string;
   readonly name: string;
+  /** Heading of the table that the row stands in, where a suite has several. */
+  readonly table?: string;
+  /** What was measured, for machines: shape, tokens, form. */
+  readonly key?: Readonly<Record<string, number | string>>;
   readonly cells: Readonly<Record<string, number | string>>;
   /** Verification against float64: largest error as a share of the scale, and the accepted one. */
   readonly verified?: {
@@ -39,6 +43,8 @@ export interface SuiteResult {
   /** Sentences that belong under the table. */
   readonly notes: readonly string[];
   readonly settings: Readonly<Record<string, unknown>>;
+  /** A plot of the rows as SVG, where the suite has one. */
+  readonly plot?: string;
 }
 
 /** A whole report, as it goes into a JSON file. */

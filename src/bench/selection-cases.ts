@@ -4,7 +4,8 @@ import type { CaseTable, OpCase } from "../cases/case.ts";
 import { normal } from "../cases/case.ts";
 import { selectedCount as countOf, selectionInputs } from "../cases/selection.ts";
 import type { ScoredSegment } from "../cases/selection.ts";
-import { coda, selectedCount } from "../routing/coda.ts";
+import { coda } from "../routing/coda.ts";
+import { selectedCount } from "../routing/selection.ts";
 import { lambdaTolerance } from "./verify-encoder.ts";
 
 const policy = coda({ reduction: 3 });

@@ -44,14 +44,32 @@ export function formatNumber(value: number): string {
   return value.toFixed(magnitude >= 100 ? 0 : magnitude >= 10 ? 1 : magnitude >= 0.1 ? 2 : 4);
 }
 
+/** @returns the rows as tables, each under its heading; rows without one stand in one table. */
+export function formatTables(rows: readonly ReportRow[]): string {
+  const tables = new Map<string | undefined, ReportRow[]>();
+  for (const row of rows) tables.set(row.table, [...(tables.get(row.table) ?? []), row]);
+  return [...tables]
+    .map(([title, own]) => (title === undefined ? formatRows(own) : `${title}\n\n${formatRows(own)}`))
+    .join("\n\n");
+}
+
 /** @returns the rows as one table: time and spread, the cells of the suite, error of the verified run, goals. */
 export function formatRows(rows: readonly ReportRow[]): string {
   const columns = [...new Set(rows.flatMap(({ cells }) => Object.keys(cells)))];
   const goals = rows.some(({ reaches }) => reaches !== undefined);
-  const head = ["", "ms", "p10–p90", ...columns, "error", ...(goals ? ["goal"] : [])];
+  // Columns that no row fills are left out.
+  const timed = rows.some(({ timing }) => timing !== undefined);
+  const checked = rows.some(({ verified }) => verified !== undefined);
+  const pick = (time: readonly string[], cells: readonly string[], error: string, goal: string): string[] => [
+    ...(timed ? time : []),
+    ...cells,
+    ...(checked ? [error] : []),
+    ...(goals ? [goal] : []),
+  ];
+  const head = ["", ...pick(["ms", "p10–p90"], columns, "error", "goal")];
   const lines = rows.map((row) => {
     const cells = columns.map((column) => formatCell(row.cells[column]));
-    return [row.name, ...timeCells(row), ...cells, errorCell(row), ...(goals ? [goalCell(row)] : [])];
+    return [row.name, ...pick(timeCells(row), cells, errorCell(row), goalCell(row))];
   });
   const align = head.map((_, column) => (column === 0 || (goals && column === head.length - 1) ? "left" : "right"));
   return formatTable([head, ...lines], align);

@@ -1,9 +1,17 @@
 /** @file `--route r=3,attention=k-to-all,…`: routing options as one word of a command line. */
 
 import { coda } from "../routing/coda.ts";
+import { routers } from "../routing/routers/index.ts";
+import type { Router } from "../routing/router.ts";
 import type { CodaOptions, CodaPolicy } from "../routing/coda.ts";
 import type { Json } from "../routing/trace.ts";
 import { EngineError } from "../errors.ts";
+
+/** Settings of routers that have some, by the names that `--route` takes. */
+const SETTINGS: Readonly<Record<string, (value: number) => { readonly router: string; readonly made: Router }>> = {
+  threshold: (value) => ({ router: "threshold", made: routers.threshold({ threshold: value }) }),
+  keyReduction: (value) => ({ router: "separate", made: routers.separate({ keyReduction: value }) }),
+};
 
 /** Fields by the names that `--route` takes. `r` is short for `reduction`. */
 const fields: Readonly<Record<string, keyof CodaOptions>> = {
@@ -51,20 +59,32 @@ function reductionOf(text: string): CodaOptions["reduction"] {
  */
 export function parseRoute(text: string): CodaPolicy {
   const options: Record<string, unknown> = {};
+  const settings = new Map<string, ReturnType<NonNullable<(typeof SETTINGS)[string]>>>();
   for (const part of text.split(",")) {
     const cut = part.indexOf("=");
     const name = part.slice(0, Math.max(cut, 0)).trim();
     const value = part.slice(cut + 1).trim();
     if (cut < 1 || value === "") refuse(`--route: ${JSON.stringify(part)} is not name=value`);
+    const setting = Object.hasOwn(SETTINGS, name) ? SETTINGS[name] : undefined;
+    if (setting !== undefined) {
+      if (settings.has(name)) refuse(`--route: ${name} stands there twice`);
+      settings.set(name, setting(numberOf(name, value)));
+      continue;
+    }
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
     if (field === undefined) {
-      const message = `--route does not know ${JSON.stringify(name)}; known: ${Object.keys(fields).join(", ")}`;
+      const known = [...Object.keys(fields), ...Object.keys(SETTINGS)].join(", ");
+      const message = `--route does not know ${JSON.stringify(name)}; known: ${known}`;
       throw new EngineError("UNKNOWN_NAME", message, { where: "--route", fix: EXAMPLE });
     }
     if (field in options) refuse(`--route: ${field} stands there twice`);
     options[field] = field === "reduction" ? reductionOf(value) : words.has(field) ? value : numberOf(name, value);
   }
   if (options.reduction === undefined) refuse("--route needs r, the reduction factor");
+  for (const [name, { router, made }] of settings) {
+    if (options.router !== router) refuse(`--route: ${name} is a setting of router=${router}`);
+    options.router = made;
+  }
   return coda(options as unknown as CodaOptions);
 }
 

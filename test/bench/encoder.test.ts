@@ -33,6 +33,30 @@ describe("encoder bench", () => {
     candidate.planned.dispose();
   });
 
+  test("of a large run some rows are compared, and whole choices", async () => {
+    const form = { kind: "routed", reduction: 2, attention: "k-to-k" } as const;
+    const candidate = await encoderCandidate(encoder, form, [150, 30], undefined, 0);
+    const verdict = await candidate.verify(say);
+    candidate.planned.dispose();
+    expect(candidate.sampled).toBe(true);
+    expect(verdict.ok, verdict.detail).toBe(true);
+    expect(verdict.detail).toMatch(/ in 3[2-9] rows, 0, /);
+  });
+
+  test("a pre-LN encoder with a gate and a bias by distance agrees with float64", async () => {
+    const other = await Encoder.create(await sharedGpu(), { ...tiny, style: "t5" }, 7);
+    try {
+      for (const form of allForms([3])) {
+        const candidate = await encoderCandidate(other, form, [37, 1, 20]);
+        const verdict = await candidate.verify(say);
+        candidate.planned.dispose();
+        expect(verdict.ok, `${candidate.name}: ${verdict.detail}`).toBe(true);
+      }
+    } finally {
+      await other.dispose();
+    }
+  });
+
   test("a weight that changes after the truth was read is found", async () => {
     const other = await Encoder.create(await sharedGpu(), tiny, 7);
     try {

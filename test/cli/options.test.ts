@@ -72,6 +72,28 @@ test("words and lists", () => {
 });
 
 describe("--route", () => {
+  test("names a router, its setting, a part and blocks", () => {
+    const policy = parseRoute("r=2,router=threshold,threshold=0.5,part=attention");
+    expect(routeRecord(policy)).toMatchObject({ router: "threshold", threshold: 0.5, part: "attention" });
+    expect(routeLine(policy)).toContain("attention only, threshold router");
+    const keys = parseRoute("router=separate,r=4,keyReduction=2");
+    expect(routeRecord(keys)).toMatchObject({ router: "separate", keyReduction: 2, weighKeys: true });
+    expect(routeRecord(parseRoute("r=2,router=random,seed=9,block=64"))).toMatchObject({ seed: 9, block: 64 });
+    expect(routeLine(parseRoute("r=2,router=norm"))).not.toContain("not trained");
+  });
+
+  test.each([
+    ["r=2,threshold=1", /threshold is a setting of router=threshold/],
+    ["r=2,router=norm,keyReduction=2", /keyReduction is a setting of router=separate/],
+    ["r=2,router=threshold,threshold=1,threshold=2", /threshold stands there twice/],
+    ["r=2,router=best", /there is no router "best"; known: learned/],
+    ["r=2,part=norm", /part is "norm", expected layer or attention or ffn/],
+    ["r=2,block=0", /block is 0/],
+    ["r=0.5", /reduction is 0.5, expected a number of at least 1/],
+  ])("refuses %s", (text, message) => {
+    expect(() => parseRoute(text)).toThrow(message);
+  });
+
   test("reads every field", () => {
     const policy = parseRoute("r=3,attention=k-to-all,softTopK=exact,epsilon=0.05,lambda=1,seed=7,adapter=task");
     expect(policy).toMatchObject({

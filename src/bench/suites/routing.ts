@@ -1,78 +1,74 @@
-/** @file Suite `routing`: one BERT-base layer dense, with the adapter, and routed; time against the cost model of MATHS §1.6. */
+/**
+ * @file Suite `routing`: layers of three shapes dense with the adapter and routed, over lengths and reduction factors; what routing
+ * must reach; and from which length on it pays.
+ */
 
 import type { Gpu } from "../../gpu/gpu.ts";
-import { Encoder, bertBaseLayer } from "../encoder.ts";
-import { allForms, measureForms } from "../encoder-table.ts";
-import type { EncoderCandidate } from "../encoder-run.ts";
+import { part } from "../harness.ts";
 import type { BenchContext } from "../harness.ts";
-import type { ProfiledLaunch } from "../planned-run.ts";
-import { atMost } from "../report.ts";
+import { deviceFields, verificationHeld } from "../report.ts";
 import type { ReportRow } from "../report.ts";
-import type { Suite } from "../suite.ts";
+import { breakEvenRows, gainCurves } from "../routing-gains.ts";
+import { measureUnit } from "../routing-measure.ts";
+import { routingPlot } from "../routing-plot.ts";
+import { routingParts, routingShapes, routingUnits } from "../routing-units.ts";
+import type { RoutingUnit } from "../routing-units.ts";
+import type { Suite, SuiteOptions } from "../suite.ts";
 
-const TOKENS = 512;
-/** Reductions that the goal is set for; `--full` adds two more. */
-const GOAL = { share: 0.85, reductions: [3, 5] };
-const MORE = [2, 8];
-const MOST_ROUTER_SHARE = 0.03;
-const PROFILED_RUNS = 5;
-
-/** Launches that a routed layer has and a dense one has not, besides the light path. */
-const ROUTER: ReadonlySet<string> = new Set(["row-dot", "soft-top-k", "top-k", "gather-rows", "fill"]);
+const NOTES = [
+  "speed-up is over dense + adapter, paired round by round; realised = speed-up / FLOP ratio; FLOP of the plans' own ops (MATHS §1.6).",
+  "rows checked: some = at least 32 rows of all tiles in float64; scores, weights and selected rows are always checked in full.",
+  "choice of rows: score, soft top-k and top-k; launches timed one by one, medians of several runs.",
+];
 
 /** The suite. */
 export const routingSuite: Suite = {
   name: "routing",
-  summary: "one routed layer (d 768, n 512): speed-up, FLOP ratio, realised share, cost of the router",
-  run: async (gpu, { full, rounds = 7 }, context) => {
-    const encoder = await Encoder.create(gpu, bertBaseLayer, 1);
-    const reductions = full ? [...MORE, ...GOAL.reductions].toSorted((a, b) => a - b) : GOAL.reductions;
-    const repeats = { warmup: 1, rounds };
-    try {
-      const table = {
-        suite: "routing",
-        batch: `1 × ${TOKENS}`,
-        lengths: [TOKENS],
-        forms: allForms(reductions),
-        repeats,
-        reach: GOAL,
-      };
-      const rows = await measureForms(encoder, table, context, (candidates) => routerShares(gpu, candidates, context));
-      const notes = [
-        "speed-up is over dense + adapter, paired round by round; realised = speed-up / FLOP ratio (MATHS §1.6).",
-        "router share: row-dot, soft top-k and top-k among all launches of a routed layer, from profiled runs.",
-      ];
-      return { rows, notes, settings: { ...bertBaseLayer, tokens: TOKENS, ...repeats, reductions } };
-    } finally {
-      await encoder.dispose();
+  summary: "routed layers of three shapes, n 128 … 4096, r 1 … 8: speed-up, FLOP ratio, break-even, cost of choosing",
+  parts: routingParts,
+  plots: true,
+  run: async (gpu, options, context) => {
+    const { full, rounds, only } = options;
+    const units = routingUnits({ full, software: gpu.info.software, only, rounds });
+    const rows: ReportRow[] = [];
+    for (const [index, unit] of units.entries()) {
+      rows.push(...(await unitRows(gpu, unit, options, part(context, index, units.length))));
     }
+    const curves = gainCurves(
+      rows,
+      routingShapes.map(({ name }) => name),
+    );
+    const plot = routingPlot(curves, routingShapes, deviceFields(gpu).device);
+    const counts = units.map((unit) => unit.rounds);
+    const settings = {
+      shapes: Object.fromEntries(units.map(({ shape }) => [shape.name, shape.sizes])),
+      units: Object.fromEntries(units.map((unit) => [unit.id, { tokens: unit.tokens, rounds: unit.rounds }])),
+      warmup: 0,
+      rounds: [...new Set([Math.min(...counts), Math.max(...counts)])].join(" to "),
+      full,
+      ...(only === undefined ? {} : { only }),
+    };
+    return {
+      rows: [...rows, ...breakEvenRows(curves)],
+      notes: NOTES,
+      settings,
+      ...(plot === undefined ? {} : { plot }),
+    };
   },
 };
 
-/** The share of scoring, weighing and selecting in every routed form; nothing where launches cannot be timed. */
-async function routerShares(
+/** The rows of a unit: those of an earlier start, or measured now and kept. */
+async function unitRows(
   gpu: Gpu,
-  candidates: readonly EncoderCandidate[],
+  unit: RoutingUnit,
+  { journal }: SuiteOptions,
   context: BenchContext,
-): Promise<ReportRow[]> {
-  if (gpu.info.clock === "wall") return [];
-  const rows: ReportRow[] = [];
-  for (const { form, name, planned } of candidates) {
-    if (form.kind !== "routed") continue;
-    context.progress(1, 1, `profiling ${name}`);
-    const launches = await planned.profileMedians(PROFILED_RUNS);
-    const router = sum(launches.filter(({ op }) => ROUTER.has(op)));
-    const share = router / sum(launches);
-    rows.push({
-      suite: "routing",
-      name: `1 × ${TOKENS}, ${name}: router, soft top-k, selection`,
-      cells: { "router ms": router, "router share": share },
-      reaches: [atMost("router share", MOST_ROUTER_SHARE, share)],
-    });
-  }
+): Promise<readonly ReportRow[]> {
+  const kept = journal?.find(unit.id);
+  if (kept !== undefined) return kept;
+  context.signal?.throwIfAborted();
+  const rows = await measureUnit(gpu, unit, context);
+  // A wrong result is no finished one.
+  if (verificationHeld(rows)) await journal?.keep(unit.id, rows);
   return rows;
-}
-
-function sum(launches: readonly ProfiledLaunch[]): number {
-  return launches.reduce((total, { milliseconds }) => total + milliseconds, 0);
 }
