@@ -60,7 +60,7 @@ export function scaleFor(values: readonly number[], { log = false, ticks, includ
     all.length === 0 ? [1, 2] : [all.reduce((a, b) => Math.min(a, b)), all.reduce((a, b) => Math.max(a, b))];
   const several = high - low > Math.max(ONE_VALUE * Math.max(Math.abs(low), Math.abs(high)), TINIEST);
   if (log) return several ? logarithmic(low, high, ticks) : logarithmic(low / 2, high * 2, ticks);
-  const room = Math.abs(low) / 2 || 1;
+  const room = Math.abs(low) > TINIEST ? Math.abs(low) / 2 : 1;
   return several ? linear(low, high, ticks) : linear(low - room, high + room, ticks);
 }
 

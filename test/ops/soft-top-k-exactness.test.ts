@@ -123,7 +123,7 @@ describe("soft-top-k of long segments", () => {
   test("n 65536, every shape at the smallest ε", async () => {
     const n = 65_536;
     for (const [index, [shape, make]] of Object.entries(shapes).entries()) {
-      const segments = [1, 13_108, n - 1].map((k) => ({ scores: make(n, 0.01), k }));
+      const segments = [1, 13_107, n - 1].map((k) => ({ scores: make(n, 0.01), k }));
       const variant = index % 2 === 0 ? "lanes-64" : "blocks-4096";
       await check(segments.slice(index % 3, (index % 3) + 1), problemOf("exact", 0.01), variant, `${shape}, n ${n}`);
     }
@@ -131,7 +131,9 @@ describe("soft-top-k of long segments", () => {
 
   test.each(variants)("n 65536, equal terms, whose roundings add up, %s", async (variant) => {
     const scores = new Float32Array(65_536).fill(0.3);
-    await check([{ scores, k: 13_108 }], problemOf("exact", 0.01), variant, "all equal");
+    // Shares k / n whose roundings do not cancel: one sum of all terms of a lane is off by 4e-5 here.
+    const segments = [30_001, 45_000].map((k) => ({ scores, k }));
+    await check(segments, problemOf("exact", 0.01), variant, "all equal");
   });
 
   test("n 65536, paper", async () => {

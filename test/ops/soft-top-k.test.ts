@@ -80,6 +80,24 @@ describe.each(["paper", "exact"] as const)("soft-top-k, %s", (mode) => {
   });
 });
 
+test("soft-top-k: the exponential does not fall where its exponent changes", async () => {
+  // From b = -s the first threshold is ε ln(n / k), whatever the scores: here ln 2. Neighbouring floats around half powers of two.
+  const centres = [1, 2, 3, 8, 21].map((j) => Math.LN2 * (1.5 - j));
+  const scores = centres.toReversed().flatMap((centre) => {
+    const bits = new Uint32Array(Float32Array.of(centre).buffer)[0] as number;
+    const around = Uint32Array.from({ length: 400 }, (_, i) => bits - 200 + i);
+    return [...new Float32Array(around.buffer)].sort((a, b) => a - b);
+  });
+  const segment = { scores: Float32Array.from(scores), k: scores.length / 2 };
+  const attributes = { mode: "paper", epsilon: 1, iterations: 1, epsilonStart: 0, start: "minus-scores" } as const;
+  const weights = await weightsOf([segment], attributes, "lanes-16");
+  expect(weights.findIndex((weight, i) => i > 0 && weight < (weights[i - 1] as number))).toBe(-1);
+  weights.forEach((weight, i) => {
+    const expected = Math.exp(Math.min((scores[i] as number) - Math.LN2, 0));
+    expect(Math.abs(weight / expected - 1)).toBeLessThanOrEqual(2e-6);
+  });
+});
+
 test("soft-top-k, exact: infinities share what is left as the largest numbers would", async () => {
   const scores = Float32Array.from([-Infinity, 0, Infinity, 3e38, Infinity, -1, 0]);
   for (const variant of [...selectionVariants, "blocks-4"]) {

@@ -2,16 +2,20 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { OpCase } from "../../src/cases/case.ts";
+import type { CaseTensor, OpCase } from "../../src/cases/case.ts";
 import { normal } from "../../src/cases/case.ts";
-import { checkCase } from "../../src/cases/check.ts";
+import { checkCase, referenceInputs } from "../../src/cases/check.ts";
 import { evaluateCase } from "../../src/cases/evaluate.ts";
 import { selectedCount, selectionInputs } from "../../src/cases/selection.ts";
 import type { ScoredSegment } from "../../src/cases/selection.ts";
 import { topKCases } from "../../src/cases/top-k.ts";
+import { GraphBuilder } from "../../src/graph/builder.ts";
+import { evaluate } from "../../src/graph/evaluate.ts";
 import type { HostTensor } from "../../src/graph/plan.ts";
+import type { AnyOp, Value } from "../../src/graph/value.ts";
 import { topK } from "../../src/ops/top-k.ts";
 import { topK as reference } from "../../src/reference/top-k.ts";
+import type { ReferenceTensor } from "../../src/reference/tensor.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
 import { describeOp } from "./check-case.ts";
 import { blocksFor, selectionVariants } from "./run-selection.ts";
@@ -31,7 +35,7 @@ function caseOf(segments: readonly ScoredSegment[], change: (bits: Uint32Array) 
     attributes: { count: "selected" },
     inputs: () => {
       const inputs = selectionInputs(segments);
-      const { buffer } = inputs.scores?.data as Float32Array<ArrayBuffer>;
+      const { buffer } = (inputs.scores as CaseTensor).data as Float32Array<ArrayBuffer>;
       change(new Uint32Array(buffer));
       return inputs;
     },
@@ -74,6 +78,31 @@ describe("top-k, drawn", () => {
       const first = await evaluateCase(await sharedGpu(), topK, opCase, variant);
       expect(await evaluateCase(await sharedGpu(), topK, opCase, variant)).toEqual(first);
     }
+  });
+});
+
+test("top-k by blocks starts afresh in every call of a plan", async () => {
+  // Both calls use the same scratch buffers, one after the other.
+  const builder = new GraphBuilder();
+  const batches = [5, 6].map((seed) => [
+    { scores: normal(seed, 500), k: 100 },
+    { scores: normal(seed, 300), k: 31 },
+  ]);
+  const inputs: Record<string, Float32Array | Uint32Array> = {};
+  const outputs: Record<string, Value> = {};
+  batches.forEach((segments, call) => {
+    const roles = Object.entries(selectionInputs(segments)).map(([role, { shape, data }]) => {
+      inputs[`${role}.${call}`] = data;
+      return [role, builder.input(`${role}.${call}`, shape, data instanceof Uint32Array ? "u32" : "f32")];
+    });
+    const { rows } = builder.op(topK as unknown as AnyOp, Object.fromEntries(roles), { count: 131 });
+    outputs[`rows.${call}`] = rows as Value;
+  });
+  const graph = builder.finish(outputs);
+  const found = await evaluate(await sharedGpu(), graph, inputs, {}, { choose: () => "blocks-64" });
+  batches.forEach((segments, call) => {
+    const expected = reference(referenceInputs(selectionInputs(segments))).rows;
+    expect([...(found[`rows.${call}`] as HostTensor).data]).toEqual([...(expected as ReferenceTensor).data]);
   });
 });
 
