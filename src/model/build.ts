@@ -70,6 +70,8 @@ function addLayer(draft: Draft, stream: Stream, index: number): Value {
   b.name("input", stream.hidden);
   const { output, route } = buildLayer(draft, stream, index, routeOf(draft, index));
   if (route !== null) {
+    b.name("routing.scores", route.scores);
+    b.name("routing.weights", route.weights);
     keepRoute(results, `routing.${index}`, route, signature.outputs.includes("routing"));
     keepOffsets(draft, index, route);
   }

@@ -59,3 +59,26 @@ test("the page has a row for every router", async () => {
   const { routerNames } = await import("../../src/routing/routers/index.ts");
   for (const name of [...routerNames, "oracle"]) expect(page).toContain(`| \`${name}\` |`);
 });
+
+test("scores and weights are captured by name, in the layers that are routed", async () => {
+  const model = await loadFolder(await sharedGpu(), tinyModel("albert").folder);
+  model.setRouting(
+    coda({ reduction: [null, ...Array<number>(model.host.shape.layers - 1).fill(2)], router: "sigmoid" }),
+  );
+  const names = ["layers.1.routing.scores", "layers.1.routing.weights"];
+  const out = await model.run(
+    {
+      ids: [
+        [1, 5, 9, 2],
+        [4, 4, 1],
+      ],
+    },
+    { capture: names },
+  );
+  const [scores, weights] = names.map((name) => out.captures[name] as { data: Float32Array; segments: Uint32Array });
+  expect(scores?.data).toEqual(out.routing?.[1]?.scores);
+  expect(weights?.data).toEqual(out.routing?.[1]?.weights);
+  expect(scores?.segments).toEqual(Uint32Array.of(0, 4, 7));
+  await expect(model.run({ ids: [[1]] }, { capture: ["layers.0.routing.scores"] })).rejects.toThrow(/no value named/);
+  await model.dispose();
+});
