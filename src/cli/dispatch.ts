@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import("./run.ts")).runCommand,
   inspect: async () => (await import("./inspect.ts")).inspectCommand,
   bench: async () => (await import("./bench.ts")).benchCommand,
+  sweep: async () => (await import("./sweep.ts")).sweepCommand,
   train: async () => (await import("./train.ts")).trainCommand,
 };
 
