@@ -57,7 +57,7 @@ export function requestFor(state: RequestState, batch: Batch, options: RunOption
     throw new EngineError("BAD_INPUT", message, { where: "adapters", fix: "give one name, or null, per sequence" });
   }
   const compat = options.compat === undefined ? (active?.compat ?? isCompat(state.compat)) : isCompat(options.compat);
-  const light = routing?.policy.adapter ?? null;
+  const light = lightOf(routing, active, perSequence !== undefined);
   const composed = compose(store, { active, perSequence, light, dropped, compat });
   checkOutputs(state, outputs);
   const { head } = state.host;
@@ -73,6 +73,13 @@ export function requestFor(state: RequestState, batch: Batch, options: RunOption
     heads: headsFor(state, outputs, new Set([...composed.dense.residents].map(({ name }) => name))),
     profile: options.profile === true,
   };
+}
+
+/** The adapter of light paths; null for what is active, which it also is where the active adapter is named once more. */
+function lightOf(routing: Routing | null, active: Active | null, perSequence: boolean): string | null {
+  const named = routing?.policy.adapter ?? null;
+  const same = active?.composition.kind === "adapter" && active.composition.name === named && !perSequence;
+  return same ? null : named;
 }
 
 function checkOutputs({ host, heads }: RequestState, outputs: readonly string[]): void {

@@ -28,29 +28,16 @@ export interface ResultParts {
 /** Begins the name of an added head among the outputs of a graph. */
 const ADDED = "heads #";
 
-/** Outputs of a plan by name, and which value of its graph each is. */
-interface Outputs {
-  readonly plan: Pick<Plan, "graph">;
-  readonly data: Readonly<Record<string, HostTensor>>;
-}
-
-/** A segment table: one that the host filled, or one that was read back because the GPU counted the rows. */
-function tableOf(table: Value, { plan, data }: Outputs, { lengths }: ResultParts): Uint32Array {
-  const { node, output } = table;
-  if (node.kind === "op") {
-    const found = [...plan.graph.outputs].find(([, value]) => value.node === node && value.output === output);
-    return data[(found as [string, Value])[0]]?.data as Uint32Array;
-  }
-  return (lengths.inputs[node.label] as Uint32Array | undefined) ?? lengths.table(node.label);
-}
+/** What a plan has read back, by name. */
+type Outputs = Readonly<Record<string, HostTensor>>;
 
 /** The segment table of a value's rows, if its rows belong to sequences. */
-function segmentsOf(value: Value, { data }: Outputs, { lengths }: ResultParts): Uint32Array | undefined {
+function segmentsOf(value: Value, outputs: Outputs, { lengths }: ResultParts): Uint32Array | undefined {
   const dim = value.type.shape[0];
   if (typeof dim !== "object") return undefined;
   if (dim.times !== 1) return undefined;
   const selected = selectionOf(dim.symbol);
-  if (selected?.rule.kind === "counted") return data[`routing.${selected.rule.layer}.segments`]?.data as Uint32Array;
+  if (selected?.rule.kind === "counted") return outputs[`routing.${selected.rule.layer}.segments`]?.data as Uint32Array;
   if (selected !== null) return lengths.table(selectionTable(selected, "segments"));
   return /(^|\.)rows$/.test(dim.symbol) && isStage(dim.symbol)
     ? lengths.table(dim.symbol.replace(/rows$/, "segments"))
@@ -64,11 +51,12 @@ function tensor(value: Value, output: HostTensor, outputs: Outputs, parts: Resul
 }
 
 /** Cuts packed attention probabilities into one [heads, q, kv] tensor per sequence. */
-function probabilities(value: Value, output: HostTensor, outputs: Outputs, parts: ResultParts): Tensor[] {
+function probabilities(value: Value, output: HostTensor, { shape, lengths }: ResultParts): Tensor[] {
   const { q_segments, kv_segments } = value.node.inputs;
-  const { shape } = parts;
-  const queries = tableOf(q_segments as Value, outputs, parts);
-  const keys = tableOf(kv_segments as Value, outputs, parts);
+  const tableOf = (name: string): Uint32Array =>
+    (lengths.inputs[name] as Uint32Array | undefined) ?? lengths.table(name);
+  const queries = tableOf(q_segments?.node.label as string);
+  const keys = tableOf(kv_segments?.node.label as string);
   const tensors: Tensor[] = [];
   let at = 0;
   for (let sequence = 0; sequence + 1 < queries.length; sequence += 1) {
@@ -128,27 +116,26 @@ function ofSequences(logits: Tensor, sequences: Uint32Array | null): Tensor {
 /** Assembles the public result of a run. */
 export function assemble(plan: Plan, result: RunResult, parts: ResultParts): RunOutput {
   const { outputs } = result;
-  const read: Outputs = { plan, data: outputs };
   const heads: Record<string, Tensor> = {};
   const captures: Record<string, Tensor | readonly Tensor[]> = {};
   for (const [name, value] of plan.graph.outputs) {
     const output = outputs[name] as HostTensor;
-    if (name.startsWith("heads.")) heads[name.slice("heads.".length)] = tensor(value, output, read, parts);
+    if (name.startsWith("heads.")) heads[name.slice("heads.".length)] = tensor(value, output, outputs, parts);
     if (name.startsWith(ADDED)) {
       const head = parts.heads[Number(name.slice(ADDED.length))] as string;
-      heads[head] = ofSequences(tensor(value, output, read, parts), parts.sequencesOf(head));
+      heads[head] = ofSequences(tensor(value, output, outputs, parts), parts.sequencesOf(head));
     }
     if (!name.startsWith(CAPTURE)) continue;
     const captured =
       value.node.label === "attention-probabilities"
-        ? probabilities(value, output, read, parts)
-        : tensor(value, output, read, parts);
+        ? probabilities(value, output, parts)
+        : tensor(value, output, outputs, parts);
     captures[name.slice(CAPTURE.length)] = captured;
   }
   const hidden = plan.graph.outputs.get("hidden");
   const launches = launchTimes(plan, result.launchMilliseconds);
   return {
-    ...(hidden === undefined ? {} : { hidden: tensor(hidden, outputs.hidden as HostTensor, read, parts) }),
+    ...(hidden === undefined ? {} : { hidden: tensor(hidden, outputs.hidden as HostTensor, outputs, parts) }),
     heads,
     captures,
     routing: routingOf(outputs, parts),

@@ -20,13 +20,15 @@ export function routingFor(policy: CodaPolicy | null, shape: HostShape, store: A
   return { policy, vectors: routerVectors(policy, shape), fingerprint: routingFingerprint(policy, shape) };
 }
 
-/** The light path computes bottlenecks and nothing else: an adapter of another kind would be left out in silence. */
+/** The light path computes bottlenecks and nothing else: what else an adapter has would be left out in silence. */
 function expectLight(name: string, store: AdapterStore): void {
-  const { layers } = store.get(name).resident.packed.structure;
-  if (layers.some(({ bottlenecks }) => Object.keys(bottlenecks).length > 0)) return;
-  const message = `the adapter ${name} has no bottleneck, and a light path computes nothing else`;
-  throw new EngineError("UNSUPPORTED", message, {
+  const { layers, embedding } = store.get(name).resident.packed.structure;
+  const some = layers.some(({ bottlenecks }) => Object.keys(bottlenecks).length > 0);
+  const others = layers.some(({ linear, prefix }) => prefix !== null || Object.keys(linear).length > 0);
+  if (some && !others && embedding.prompt === null && !embedding.invertible) return;
+  const found = some ? "has more than bottlenecks" : "has no bottleneck";
+  throw new EngineError("UNSUPPORTED", `the adapter ${name} ${found}, and a light path computes nothing else`, {
     where: "coda.adapter",
-    fix: "name an adapter with bottlenecks, or make this one active: its methods then run on the heavy path",
+    fix: "name an adapter of bottlenecks alone, or make this one active: its other methods then run on the heavy path",
   });
 }

@@ -207,10 +207,10 @@ describe("running", () => {
     ["an unknown field", "BAD_CONFIG", /coda: ratio is 3/, { reduction: 2, ratio: 3 } as CodaOptions],
     ["an unknown adapter", "UNKNOWN_NAME", /no adapter nobody; resident: none/, { reduction: 2, adapter: "nobody" }],
     [
-      "other routers",
-      "NOT_IMPLEMENTED",
-      /only the learned router/,
-      { reduction: 2, router: "random" } as unknown as CodaOptions,
+      "an unknown router",
+      "UNKNOWN_NAME",
+      /no router "best"; known: learned, .*separate/,
+      { reduction: 2, router: "best" },
     ],
   ])("routing: %s", async (_, code, pattern, options) => {
     await refused(code, pattern, () => model.setRouting(coda(options)));

@@ -7,7 +7,9 @@ import { loadFolder } from "../../src/model/load.ts";
 import type { LoadOptions } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
-import { tinyModel } from "../tiny-models.ts";
+import { normal } from "../../src/random.ts";
+import { checkpointBytes, memoryFolder, tinyModel } from "../tiny-models.ts";
+import { inputOf } from "./coda-case.ts";
 import { hiddenOf, idsOf, lively } from "./lively.ts";
 import { relativeError } from "./truth.ts";
 
@@ -37,7 +39,9 @@ async function withModel(family: string, options: LoadOptions, use: (model: Mode
   expect(gpu.memory).toEqual(before);
 }
 
-describe.each(["bert", "gpt2"])("on a tiny %s", (family) => {
+// The queries, keys and values of kwt have no biases, nor has any map of t5.
+describe.each(["bert", "gpt2", "kwt", "t5"])("on a tiny %s", (family) => {
+  const given = family === "kwt" ? inputOf(family, [7, 2, 5]) : input;
   test.each<[string, Record<string, unknown>]>([
     ["LoRA", { architecture: "lora", r: 3, alpha: 6, ...everywhere }],
     ["LoRA of queries and values", { architecture: "lora", attn_matrices: ["q", "v"] }],
@@ -46,19 +50,19 @@ describe.each(["bert", "gpt2"])("on a tiny %s", (family) => {
   ])("%s merged is what it was beside the weights; unmerging restores every bit", async (_, config) => {
     await withModel(family, {}, async (model) => {
       await model.addAdapter("a", lively(model.host.shape, config, 1));
-      const bare = hiddenOf(await model.run(input));
+      const bare = hiddenOf(await model.run(given));
       model.setActive("a");
-      const beside = hiddenOf(await model.run(input));
+      const beside = hiddenOf(await model.run(given));
       expect(relativeError(bare, beside)).toBeGreaterThan(100 * TOLERANCE);
       await model.mergeAdapter("a");
-      const merged = hiddenOf(await model.run(input));
+      const merged = hiddenOf(await model.run(given));
       expect(relativeError(merged, beside)).toBeLessThan(TOLERANCE);
       model.setActive(null);
-      expect(relativeError(hiddenOf(await model.run(input)), beside)).toBeLessThan(TOLERANCE);
+      expect(relativeError(hiddenOf(await model.run(given)), beside)).toBeLessThan(TOLERANCE);
       await model.unmergeAdapter("a");
-      expect(hiddenOf(await model.run(input))).toEqual(bare);
+      expect(hiddenOf(await model.run(given))).toEqual(bare);
       model.setActive("a");
-      expect(hiddenOf(await model.run(input))).toEqual(beside);
+      expect(hiddenOf(await model.run(given))).toEqual(beside);
     });
   });
 });
@@ -118,6 +122,41 @@ describe("merging", () => {
       expect(error).toBeInstanceOf(EngineError);
       expect(error).toMatchObject({ code, message: expect.stringMatching(pattern) as string });
       expect(gpu.memory).toEqual(memory);
+      expect(hiddenOf(await model.run(input))).toEqual(before);
+    });
+  });
+
+  test("of a bias of its own is refused where the host has none; beside the weights it goes on", async () => {
+    await withModel("t5", {}, async (model) => {
+      const path = "base_model.model.encoder.block.0.layer.1.DenseReluDense.wi_1";
+      const tensor = (seed: number, shape: readonly number[]) => ({
+        shape,
+        data: normal(
+          seed,
+          shape.reduce((a, b) => a * b, 1),
+          0.3,
+        ),
+      });
+      const config = { peft_type: "LORA", r: 2, lora_alpha: 2, lora_bias: true, target_modules: ["wi_1"] };
+      const tensors = {
+        [`${path}.lora_A.weight`]: tensor(1, [2, 32]),
+        [`${path}.lora_B.weight`]: tensor(2, [40, 2]),
+        [`${path}.lora_B.bias`]: tensor(3, [40]),
+      };
+      const folder = {
+        "adapter_config.json": JSON.stringify(config),
+        "adapter_model.safetensors": checkpointBytes(tensors),
+      };
+      await model.addAdapter("a", memoryFolder(folder));
+      const bare = hiddenOf(await model.run(input));
+      model.setActive("a");
+      const before = hiddenOf(await model.run(input));
+      expect(relativeError(bare, before)).toBeGreaterThan(100 * TOLERANCE);
+      await expect(model.mergeAdapter("a")).rejects.toMatchObject({
+        code: "UNSUPPORTED",
+        where: "a",
+        message: expect.stringMatching(/biases of up in layer 0, and this host has none/) as string,
+      });
       expect(hiddenOf(await model.run(input))).toEqual(before);
     });
   });

@@ -1,5 +1,6 @@
 /** @file Rows named from outside: to ask what the best possible choice would give, or to replay one. */
 
+import { EngineError } from "../../errors.ts";
 import type { Value } from "../../graph/value.ts";
 import type { Dim } from "../../ops/op.ts";
 import type { ChosenRows, Router, SelectionSite } from "../router.ts";
@@ -26,7 +27,8 @@ function choose({ b, segments, prefix, rule }: SelectionSite): ChosenRows {
 /**
  * Takes the rows that it is told; λ and scores are 1. A sequence may name fewer rows than ceil(n / r), but no more: that is its
  * capacity. The lists are data: others compile nothing.
- * @throws EngineError BAD_INPUT as a run starts, for a place out of range, named twice, or past the capacity
+ * @throws EngineError BAD_INPUT as a run starts, for a sequence without a list, a place out of range or named twice, and for more places
+ * than the capacity
  */
 export function oracle({ indices }: { readonly indices: OracleIndices }): Router {
   return {
@@ -36,6 +38,12 @@ export function oracle({ indices }: { readonly indices: OracleIndices }): Router
     score: (site) => ({ scores: ones(site), weights: ones(site) }),
     choose,
     rule: ({ layer }) => ({ kind: "given", layer }),
-    given: typeof indices === "function" ? indices : (sequence) => indices[sequence] ?? [],
+    given: typeof indices === "function" ? indices : (sequence) => indices[sequence] ?? noList(indices, sequence),
   };
+}
+
+function noList({ length }: readonly unknown[], sequence: number): never {
+  const message = `coda.router: indices holds ${length} lists, and the batch has a sequence ${sequence}`;
+  const fix = "give one list of places per sequence, empty where none is to be selected";
+  throw new EngineError("BAD_INPUT", message, { where: "coda.router.indices", fix });
 }
