@@ -77,7 +77,8 @@ export function bareRoutedLayer(sizes: EncoderSizes, { reduction, attention: for
   const weights = b.op(softTopK, choice, attributes).weights as Value;
   const { rows, invalid } = b.op(topK, choice, { count: SELECTED.symbol }) as { rows: Value; invalid: Value };
   const taken = b.op(gatherRows, { x, rows }, {}).y as Value;
-  const all = form === "k-to-all";
+  // With r = 1 all rows are selected, and both forms are one.
+  const all = form === "k-to-all" && reduction !== 1;
   const tables = { q: chosenSegments, kv: all ? segments : chosenSegments };
   const heavy = bareLayer(b, taken, all ? x : taken, tables, sizes);
   const delta = b.op(elementwise, { a: heavy, b: taken }, { operation: "sub" }).y as Value;

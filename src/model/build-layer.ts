@@ -111,7 +111,7 @@ function routed(draft: RoutedDraft, part: HostPart): { chosen: Route; delta: Val
   const { policy, reduction } = routing;
   const at = { layer: index, reduction, prefix: stagePrefix(context.stage), sequences: context.names.sequences };
   const chosen = route(b, part.siteInput, stream.segments, policy, at);
-  const delta = part.heavy({ selection: chosen, keys: keysOf(b, chosen, policy) }).delta();
+  const delta = part.heavy({ selection: chosen, keys: keysOf(b, chosen, routing) }).delta();
   if (!bottlenecks) return { chosen, delta };
   const rows = b.op(gatherRows, { x: layer.siteInput, rows: chosen.rows }, {}).y as Value;
   return { chosen, delta: evaluateLayerSite(context, index, rows, delta, chosen) };
@@ -120,9 +120,11 @@ function routed(draft: RoutedDraft, part: HostPart): { chosen: Route; delta: Val
 function keysOf(
   b: GraphBuilder,
   { keys }: Route,
-  { attention, router }: CodaPolicy,
+  { policy: { attention, router }, reduction }: LayerRoute,
 ): Extract<LayerRows, { keys: unknown }>["keys"] {
-  if (keys === null) return attention === "k-to-k" ? "selected" : "all";
+  // With r = 1 the k largest are all rows: their queries, keys and values are one product.
+  const everyRow = reduction === 1 && router.choose === undefined;
+  if (keys === null) return attention === "k-to-k" || everyRow ? "selected" : "all";
   return router.keys?.weigh === true ? { selection: keys, change: weighed(b, keys) } : { selection: keys };
 }
 

@@ -80,6 +80,21 @@ describe.each(["albert", "gpt2", "kwt"])("CoDA on a tiny %s", (family) => {
     },
   );
 
+  test("r = 1 has one product for queries, keys and values in both forms, so equal launches and bits", async () => {
+    model.setActive("light");
+    const runs = [];
+    for (const attention of ["k-to-k", "k-to-all"] as const) {
+      model.setRouting(coda({ reduction: 1, attention }));
+      runs.push({
+        launches: (await model.explain(lengths)).launches,
+        hidden: hidden(await run({ reduction: 1, attention })),
+      });
+    }
+    expect(runs[1]).toEqual(runs[0]);
+    model.setRouting(coda({ reduction: 2, attention: "k-to-all" }));
+    expect((await model.explain(lengths)).launches).toBeGreaterThan(runs[0]?.launches as number);
+  });
+
   test("r = 1 saturates: λ is exactly 1 for every token", async () => {
     const out = await run({ reduction: 1 });
     for (const layer of out.routing ?? []) expect(layer?.weights.every((weight) => weight === 1)).toBe(true);
