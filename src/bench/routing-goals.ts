@@ -27,9 +27,9 @@ export function goalsOf(
   if (part === "stack" && attention === "k-to-all") return [atLeast("realised share", STACK_REALISED, realised)];
   const stack = STACK_SPEED_UP[reduction];
   if (part === "stack" && software && stack !== undefined) return [atLeast("speed-up", stack, speedUp)];
+  if (part === "overhead") return [atMost("overhead with r = 1", MOST_OVERHEAD, 1 / speedUp - 1)];
   if (id === "bert-base/128" && reduction === 3) return [atLeast("speed-up", 1, speedUp)];
   if (id !== "bert-base/512") return [];
-  if (reduction === 1) return [atMost("overhead with r = 1", MOST_OVERHEAD, 1 / speedUp - 1)];
   if (!LAYER_REALISED.reductions.includes(reduction)) return [];
   return [atLeast("realised share", LAYER_REALISED.share, realised)];
 }
