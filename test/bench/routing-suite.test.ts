@@ -26,7 +26,7 @@ describe("units", () => {
     const seconds = quick.reduce((total, unit) => total + estimatedSeconds(unit), 0);
     expect(seconds).toBeLessThan(SUITE_SECONDS);
     const tables = "bert-base/128 bert-base/256 bert-base/512 t5-xl/128 kwt/128 kwt/256 kwt/512 kwt/1024";
-    expect(quick.map(({ id }) => id).join(" ")).toBe(`${tables} stack selection launches`);
+    expect(quick.map(({ id }) => id).join(" ")).toBe(`${tables} stack overhead selection launches`);
   });
 
   test("of hardware, and in full, are all lengths, reductions and attentions, each measured once", () => {
