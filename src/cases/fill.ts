@@ -22,5 +22,14 @@ const FOLDED = 65535 * 64 + 65;
 /** Lengths around a workgroup and past one grid dimension; constants that f32 holds exactly. */
 export const fillCases: CaseTable = {
   stem: "fill",
-  cases: [filled(0, 1), filled(1, 1), filled(63, -2.5), filled(65, 0), filled(1000, 0.125), filled(FOLDED, 3), perRow(0), perRow(70)],
+  cases: [
+    filled(0, 1),
+    filled(1, 1),
+    filled(63, -2.5),
+    filled(65, 0),
+    filled(1000, 0.125),
+    filled(FOLDED, 3),
+    perRow(0),
+    perRow(70),
+  ],
 };
