@@ -37,6 +37,13 @@ function reduced(settings: PointSettings): PointSettings {
   };
 }
 
+/** Equal for points with the same result: at r = 1 many routers select all rows with λ = 1, which is the dense model. */
+function resultKey(settings: PointSettings): string {
+  const { router, reduction } = settings;
+  if (router === "dense" || reduction !== 1 || !routerAxes[router].dense) return canonical(settings);
+  return `dense, routed in layers ${String(settings.layers)}, ${settings.part}`;
+}
+
 function product(axes: SweepAxes, layersOf: (choice: LayersChoice) => readonly number[]): PointSettings[] {
   const { part, layers, router, attention, softTopK, threshold, seed, reduction } = axes;
   const cells: PointSettings[] = [densePoint];
@@ -76,7 +83,8 @@ function layersFor(choice: LayersChoice, count: number, task: SweepTask): readon
  */
 export function gridOf(axes: SweepAxes, count: number, task: SweepTask): readonly GridPoint[] {
   const all = [densePoint, ...product(axes, (choice) => layersFor(choice, count, task)).map(reduced)];
-  const unique = new Map(all.map((settings) => [canonical(settings), settings]));
+  const unique = new Map<string, PointSettings>();
+  for (const settings of all) if (!unique.has(resultKey(settings))) unique.set(resultKey(settings), settings);
   return [...unique.values()].map((settings) => ({ id: pointId(settings), settings }));
 }
 

@@ -29,22 +29,27 @@ export interface RouterAxes {
   readonly seed: boolean;
   /** Rows are selected by comparing scores with a number. */
   readonly threshold: boolean;
+  /** At r = 1 all rows are selected with λ = 1: the dense model, whatever the other axes say. */
+  readonly dense: boolean;
 }
 
 /** Untrained, its vectors are drawn from the seed. */
-const drawn: RouterAxes = { softTopK: false, attention: true, seed: true, threshold: false };
+const drawn: RouterAxes = { softTopK: false, attention: true, seed: true, threshold: false, dense: true };
 /** Nothing is drawn. */
-const fixed: RouterAxes = { softTopK: false, attention: true, seed: false, threshold: false };
+const fixed: RouterAxes = { softTopK: false, attention: true, seed: false, threshold: false, dense: true };
 
 /** What every router depends on, besides reduction, layers and part. */
 export const routerAxes: Readonly<Record<RouterName, RouterAxes>> = {
   learned: { ...drawn, softTopK: true },
-  sigmoid: drawn,
+  // A gate between 0 and 1.
+  sigmoid: { ...drawn, dense: false },
   // λ is 1 on the selected rows; the soft top-k enters its gradient only.
   "straight-through": drawn,
-  "mixture-of-depths": drawn,
+  // λ is the score itself.
+  "mixture-of-depths": { ...drawn, dense: false },
   separate: { ...drawn, softTopK: true, attention: false },
-  threshold: { ...drawn, threshold: true },
+  // Selects as many rows as pass, whatever r.
+  threshold: { ...drawn, threshold: true, dense: false },
   truncation: fixed,
   norm: fixed,
   oracle: fixed,

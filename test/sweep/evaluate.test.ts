@@ -12,6 +12,7 @@ import type { EvaluateOptions, ReadyBatch } from "../../src/sweep/evaluate.ts";
 import { gridOf } from "../../src/sweep/grid.ts";
 import { metricOf } from "../../src/sweep/metric.ts";
 import { reactionAtoms } from "../../src/sweep/reaction.ts";
+import { routerAxes, routerNames } from "../../src/sweep/routers.ts";
 import { densePoint } from "../../src/sweep/settings.ts";
 import type { PointSettings } from "../../src/sweep/settings.ts";
 import { flopRatioOf, timePoint } from "../../src/sweep/timing.ts";
@@ -99,6 +100,15 @@ describe("a point", () => {
     expect(choose(0, 1, 4)).toEqual(order(0, 9, 3));
     expect(choose(1, 1, 4)).toEqual([0]);
     expect(choose(2, 1, 2)).toEqual(order(10, 15, 3));
+  });
+
+  test.each(routerNames)("%s at r = 1 is the dense model if the grid says so, and only then", async (router) => {
+    for (const attention of ["k-to-k", "k-to-all"]) {
+      const settings = point({ router: [router], reduction: [1], attention: [attention] });
+      const { metrics } = await evaluate(model, settings, ready, plain);
+      if (routerAxes[router].dense) expect(metrics["hidden-error"]).toBeLessThan(1e-6);
+      else expect(metrics["hidden-error"]).toBeGreaterThan(1e-3);
+    }
   });
 
   test("an oracle's rows are those that run", async () => {

@@ -40,8 +40,11 @@ describe("points", () => {
       const { softTopK, attention, seed, threshold } = routerAxes[name];
       return [softTopK, attention, seed, threshold].reduce((count, axis) => count * (axis ? 2 : 1), 1);
     });
-    // reductions × layers × parts, and the dense point.
-    expect(points).toHaveLength(1 + 3 * 3 * 2 * perCell.reduce((sum, count) => sum + count, 0));
+    const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+    const gated = perCell.filter((_, i) => !routerAxes[routerNames[i] as (typeof routerNames)[number]].dense);
+    // Per choice of layers and part: all routers at r = 2 and 3; at r = 1 those that are not the dense model, and that once.
+    const perChoice = 2 * sum(perCell) + sum(gated) + 1;
+    expect(points).toHaveLength(1 + 3 * 2 * perChoice);
     expect(new Set(points.map(({ id }) => id)).size).toBe(points.length);
   });
 
@@ -56,6 +59,19 @@ describe("points", () => {
     expect(gridOf(fixed, 2, none).map(({ settings }) => settingsText(settings))).toEqual([
       "dense",
       "truncation, r 2, k-to-k, layers 0-1",
+    ]);
+  });
+
+  test("that select every token with λ = 1 are one, in every choice of layers and part", () => {
+    const whole = { router: routerNames, reduction: [1], layers: ["all", [0]], attention: ["k-to-k", "k-to-all"] };
+    expect(gridOf(axes(whole), 2, none).map(({ settings }) => settingsText(settings))).toEqual([
+      "dense",
+      ...["layers 0-1", "layers 0"].flatMap((layers) => [
+        `learned, r 1, k-to-k, paper, ${layers}, seed 0`,
+        ...["sigmoid, r 1, k-to-k", "sigmoid, r 1, k-to-all"].map((text) => `${text}, ${layers}, seed 0`),
+        ...["k-to-k", "k-to-all"].map((form) => `mixture-of-depths, r 1, ${form}, ${layers}, seed 0`),
+        ...["k-to-k", "k-to-all"].map((form) => `threshold, r 1, ${form}, ${layers}, threshold 0, seed 0`),
+      ]),
     ]);
   });
 
