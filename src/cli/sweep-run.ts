@@ -96,7 +96,9 @@ async function computePoint(
   const { model, config, fingerprint, device } = work;
   const { metrics, ...found } = await evaluate(model, settings, ready, options);
   const confidence =
-    published === null ? {} : { [CONFIDENCE_ERROR]: await confidenceError(model, settings, published, options) };
+    published === null || found.diverged !== undefined
+      ? {}
+      : { [CONFIDENCE_ERROR]: await confidenceError(model, settings, published, options) };
   const [first] = ready;
   return {
     format: "adapters-webgpu/sweep-point",
@@ -107,7 +109,10 @@ async function computePoint(
     ...found,
     metrics: { ...metrics, ...confidence },
     flopRatio: first === undefined ? 1 : await flopRatioOf(model, settings, first, options),
-    milliseconds: await timePoint(model, settings, ready, { ...options, count: config.timed }),
+    milliseconds:
+      found.diverged === undefined
+        ? await timePoint(model, settings, ready, { ...options, count: config.timed })
+        : null,
     device: { ...device },
   };
 }

@@ -15,6 +15,13 @@ function sequencesOf(value: Value, { table }: Lengths): Uint32Array {
   return table(blocks === null ? label : `${blocks.prefix}segments`);
 }
 
+const FAULT = /score of row \d+ \(sequence \d+, token \d+\) is not a number$/;
+
+/** @returns whether an error is one of {@link checkScores}. */
+export function isScoreFault(error: unknown): error is EngineError {
+  return error instanceof EngineError && error.code === "BAD_INPUT" && FAULT.test(error.message);
+}
+
 /**
  * Refuses the result of a run in which a router could not rank its rows: a selection among such scores would mean nothing.
  * @throws EngineError BAD_INPUT naming the lowest layer and its first row

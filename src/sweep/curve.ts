@@ -63,7 +63,9 @@ function wordsOf(settings: PointSettings, names: readonly (keyof PointSettings)[
 
 /** @returns the curves of all routed points, in the order of the grid; r ascends in each. */
 export function curvesOf(manifest: Manifest, records: Records): readonly SweepCurve[] {
-  const ordered = recordsInOrder(manifest, records).filter(({ settings }) => settings.reduction !== null);
+  const ordered = recordsInOrder(manifest, records).filter(
+    ({ settings, diverged }) => settings.reduction !== null && diverged === undefined,
+  );
   const names = varying(ordered);
   const lines = new Map<string, PointRecord[]>();
   for (const record of ordered)

@@ -1,6 +1,7 @@
 /** @file One point of a sweep over all batches: the metric, the distance to the dense model, and the share of heavy rows. */
 
 import type { Model } from "../model/model.ts";
+import { isScoreFault } from "../model/router-faults.ts";
 import type { RunOutput, Tensor } from "../model/types.ts";
 import type { DenseBatch, SweepBatch } from "./batch.ts";
 import { rowCount } from "./batch.ts";
@@ -25,6 +26,8 @@ export interface Evaluation {
   readonly heavyShare: number;
   /** Whether the routers' vectors were given and not drawn. */
   readonly trained: boolean;
+  /** Where a number overflowed, in words: there are no measures then. */
+  readonly diverged?: string;
 }
 
 /** What {@link evaluate} is told besides the point. */
@@ -73,8 +76,25 @@ function heavyRows({ routing }: RunOutput, rows: number, layers: number): number
   return routing.reduce((sum, layer) => sum + (layer === null ? rows : layer.selected.length), 0);
 }
 
+const nothing: Evaluation = { metrics: {}, sequences: 0, tokens: 0, heavyShare: 0, trained: false };
+
+/** Runs a batch at a point; a sentence where a router's scores overflowed, as those of λ = s can without training. */
+async function runOrDiverge(
+  model: Model,
+  settings: PointSettings,
+  ready: ReadyBatch,
+  options: EvaluateOptions,
+): Promise<RunOutput | string> {
+  try {
+    return await runPoint(model, settings, ready, options);
+  } catch (error) {
+    if (isScoreFault(error)) return error.message;
+    throw error;
+  }
+}
+
 /**
- * Runs all batches at one point.
+ * Runs all batches at one point. One that overflows ends with the first batch that does.
  * @throws EngineError as `model.run` does
  */
 export async function evaluate(
@@ -87,10 +107,12 @@ export async function evaluate(
   let tally: Tally = { judged: 0, right: 0, labelled: 0, asDense: 0 };
   let [difference, size, heavy, tokens, sequences, trained] = [0, 0, 0, 0, 0, false];
   for (const ready of batches) {
-    const output = await runPoint(model, settings, ready, options);
+    const output = await runOrDiverge(model, settings, ready, options);
+    if (typeof output === "string") return { ...nothing, diverged: output };
     const { batch, dense } = ready;
     const rows = rowCount(batch);
     const [own, whole] = distance((output.hidden as Tensor).data, dense.hidden);
+    if (!Number.isFinite(own)) return { ...nothing, diverged: "the last hidden states are not finite" };
     difference += own;
     size += whole;
     heavy += heavyRows(output, rows, layers);

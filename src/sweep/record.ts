@@ -35,6 +35,8 @@ export interface PointRecord {
   readonly id: string;
   readonly settings: PointSettings;
   readonly fingerprint: Fingerprint;
+  /** Where a number overflowed, in words; such a point has no measures and no times. */
+  readonly diverged?: string;
   /** false where routers were drawn at random. */
   readonly trained: boolean;
   readonly metrics: Readonly<Record<string, number>>;
@@ -75,7 +77,7 @@ function isTiming(value: unknown): boolean {
 
 function isRecord(value: unknown): value is PointRecord {
   if (!isObject(value) || value.format !== "adapters-webgpu/sweep-point" || value.version !== 1) return false;
-  const { settings, fingerprint, metrics, device, trained, milliseconds } = value;
+  const { settings, fingerprint, metrics, device, trained, milliseconds, diverged } = value;
   return (
     isSettings(settings) &&
     value.id === pointId(settings) &&
@@ -86,6 +88,7 @@ function isRecord(value: unknown): value is PointRecord {
     [value.sequences, value.tokens, value.heavyShare, value.flopRatio].every(finite) &&
     isObject(device) &&
     typeof trained === "boolean" &&
+    (diverged === undefined || typeof diverged === "string") &&
     isTiming(milliseconds)
   );
 }

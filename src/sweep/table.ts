@@ -64,7 +64,9 @@ function columnsOf({ metric }: Manifest, records: readonly PointRecord[]): Colum
     setting("reduction"),
     ...varying(records).map(setting),
     ...sorted.map((name) => value(name, ({ metrics }) => (name in metrics ? number(metrics[name] as number, 4) : ""))),
-    value("heavy rows", ({ heavyShare }) => `${number(100 * heavyShare, 1)} %`),
+    value("heavy rows", ({ heavyShare, diverged }) =>
+      diverged === undefined ? `${number(100 * heavyShare, 1)} %` : "",
+    ),
     value("FLOP ratio", ({ flopRatio }) => number(flopRatio, 2)),
     ...(timed ? times : []),
   ];
@@ -101,6 +103,13 @@ function missingLines(manifest: Manifest, records: Records): string[] {
   return ["", `${missing.length} of ${manifest.points.length} points are missing:`, "", ...named, ...more];
 }
 
+function divergedLines(records: readonly PointRecord[]): string[] {
+  const lines = records.flatMap(({ settings, diverged }) =>
+    diverged === undefined ? [] : [`- ${settingsText(settings)}: ${diverged}`],
+  );
+  return lines.length === 0 ? [] : ["", "Points whose numbers overflow, and which have no measures:", "", ...lines];
+}
+
 /** @returns the records of a grid in its order. */
 export function recordsInOrder({ points }: Manifest, records: Records): PointRecord[] {
   return points.flatMap(({ id }) => records.get(id) ?? []);
@@ -120,5 +129,5 @@ export function sweepTable(manifest: Manifest, records: Records): string {
       lines.push("Routers are not trained: these are baselines, and show what routing costs, not what it can reach.");
     lines.push("", ...tableText(columnsOf(manifest, ordered), ordered));
   }
-  return `${[...lines, ...missingLines(manifest, records)].join("\n")}\n`;
+  return `${[...lines, ...divergedLines(ordered), ...missingLines(manifest, records)].join("\n")}\n`;
 }

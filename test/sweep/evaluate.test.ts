@@ -1,6 +1,7 @@
 /** @file A point on a tiny model: its numbers against those of runs made by hand. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { EngineError } from "../../src/errors.ts";
 import { loadFolder } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { RunOutput, Tensor } from "../../src/model/types.ts";
@@ -78,6 +79,24 @@ describe("a point", () => {
     // ceil of 9, 1, 5 and 7 over 3 in two layers, all 22 rows in the third.
     expect(heavyShare).toBeCloseTo((2 * (3 + 1 + 2 + 3) + 22) / (3 * 22), 12);
     expect(trained).toBe(false);
+  });
+
+  test("one whose scores or hidden states overflow ends there, without measures", async () => {
+    const settings = point({ router: ["mixture-of-depths"], reduction: [2] });
+    const fault = "layer 9: the router's score of row 794 (sequence 8, token 2) is not a number";
+    const broken = (run: () => Promise<unknown>): Model =>
+      ({ host: model.host, setRouting: () => undefined, run }) as unknown as Model;
+    const refusing = broken(async () => {
+      throw new EngineError("BAD_INPUT", fault, { where: "layers.9" });
+    });
+    const found = await evaluate(refusing, settings, ready, plain);
+    expect(found).toMatchObject({ diverged: fault, metrics: {} });
+    const hidden = { data: new Float32Array(ready[0]?.dense.hidden.length ?? 0).fill(Infinity), shape: [] };
+    const overflowing = broken(async () => ({ hidden, routing: null }));
+    expect((await evaluate(overflowing, settings, ready, plain)).diverged).toMatch(/hidden states are not finite/);
+    const other = new EngineError("BAD_INPUT", "something else");
+    const failing = broken(async () => Promise.reject(other));
+    await expect(evaluate(failing, settings, ready, plain)).rejects.toBe(other);
   });
 
   test("an oracle takes the rows that a layer changes most", async () => {

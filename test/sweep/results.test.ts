@@ -48,6 +48,19 @@ describe("the table", () => {
     expect(lines[3]).toMatch(/^Routers are not trained/);
   });
 
+  test("says which points overflowed; they have no measures and are on no curve", () => {
+    const [id, record] = [...records].find(([, { settings }]) => settings.reduction === 4) ?? [];
+    if (id === undefined || record === undefined) throw new Error("no point at r = 4");
+    const diverged = { ...record, metrics: {}, milliseconds: null, diverged: "layer 3 is not a number" };
+    const some = new Map([...records, [id, diverged] as const]);
+    const table = sweepTable(manifest, some);
+    expect(table).toMatch(/Points whose numbers overflow.*\n\n- learned, r 4, .*: layer 3 is not a number\n/);
+    const counted = (all: typeof records): number =>
+      curvesOf(manifest, all).reduce((sum, { points }) => sum + points.length, 0);
+    const others = new Map([...some].filter(([, { settings }]) => settings.seed !== 1));
+    expect(counted(others)).toBe(counted(new Map([...records].filter(([, { settings }]) => settings.seed !== 1))) - 1);
+  });
+
   test("lists missing points", () => {
     const some = new Map([...records].slice(0, 3));
     expect(sweepTable(manifest, some)).toMatch(/\d+ of \d+ points are missing:\n\n- learned, r 4/);
