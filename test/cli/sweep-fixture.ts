@@ -14,6 +14,9 @@ export const smallAxes: Readonly<Record<string, readonly (string | number)[]>> =
   attention: ["k-to-k", "k-to-all"],
 };
 
+/** Points of these axes: dense, the one that stands for every router with r = 1, and three routers with r = 3 in two forms. */
+export const SMALL_POINTS: number = 1 + 1 + 3 * 2;
+
 /** The configuration of a small sweep, whose paths are relative to its folder. */
 export function sweepConfig(changes: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   return {

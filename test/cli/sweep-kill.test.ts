@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parseRecord } from "../../src/sweep/record.ts";
 import { commandLine, useFolder } from "./fixture.ts";
-import { pointsIn, untimed, writeSweep } from "./sweep-fixture.ts";
+import { SMALL_POINTS, pointsIn, untimed, writeSweep } from "./sweep-fixture.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const folder = useFolder();
@@ -58,7 +58,7 @@ describe("a killed sweep", () => {
 
     const { code, err } = await commandLine(["sweep", "--config", folder.file("sweep.json"), "--out", out]);
     expect(code).toBe(0);
-    expect(err).toMatch(`${finished.length} of 13 points are in`);
+    expect(err).toMatch(`${finished.length} of ${SMALL_POINTS} points are in`);
     expect(await state()).toEqual(before);
     const whole = folder.file("whole");
     expect((await commandLine(["sweep", "--config", folder.file("sweep.json"), "--out", whole])).code).toBe(0);
