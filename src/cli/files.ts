@@ -51,6 +51,12 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
+/** @returns the lines of a text. The end of the last line is no line of its own. */
+export function linesOf(text: string): string[] {
+  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+  return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
+}
+
 /** @throws EngineError NOT_FOUND, or BAD_FILE where the file is no JSON object */
 export async function readJson(path: string): Promise<Record<string, unknown>> {
   let value: unknown;

@@ -1,10 +1,10 @@
 /** @file Files of images as sequences: IDX files, MNIST's format, and arrays of NumPy. */
 
 import { EngineError } from "../errors.ts";
+import { looksLikeIdx, readIdxImages } from "../formats/idx.ts";
 import { readNpy } from "../formats/npy.ts";
 import { toFloat32 } from "../formats/tensor.ts";
 import type { Image } from "../inputs/image.ts";
-import { looksLikeIdx, readIdxImages } from "../inputs/image-idx.ts";
 import { readBytes } from "./files.ts";
 import type { Sequence } from "./run-inputs.ts";
 

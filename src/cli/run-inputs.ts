@@ -7,7 +7,7 @@ import { parseTable } from "../inputs/csv.ts";
 import type { Image } from "../inputs/image.ts";
 import { readRawClips, readWavFiles } from "./run-audio.ts";
 import { namesImages, readImages } from "./run-images.ts";
-import { readText } from "./files.ts";
+import { linesOf, readText } from "./files.ts";
 import type { InputOptions } from "./run-options.ts";
 
 /** One sequence of a run. */
@@ -49,9 +49,7 @@ const READ: Readonly<Record<HostInput["kind"], string>> = { ids: "texts or ids",
 type Read = Omit<InputSet, "total">;
 
 function readLines(source: string, path: string): Read {
-  const lines = source.replace(/^\uFEFF/, "").split(/\r?\n/);
-  // The end of the last line is no line of its own.
-  if (lines.at(-1) === "") lines.pop();
+  const lines = linesOf(source);
   const sequences = lines.flatMap((text, index) => (text.trim() === "" ? [] : [textSequence(path, index + 1, text)]));
   const empty = lines.length - sequences.length;
   return { sequences, notes: empty === 0 ? [] : [`${path}: ${empty} empty lines are left out`] };

@@ -2,14 +2,14 @@
 
 import { resolve } from "node:path";
 import { EngineError } from "../errors.ts";
+import { readIdxLabels } from "../formats/idx.ts";
 import { parseTable } from "../inputs/csv.ts";
 import type { Model } from "../model/model.ts";
 import type { SweepBatch } from "../sweep/batch.ts";
 import type { SweepConfig, SweepData } from "../sweep/config.ts";
-import { readIdxLabels } from "../sweep/idx-labels.ts";
 import { reactionAtoms, readPublished } from "../sweep/reaction.ts";
 import type { PublishedReaction } from "../sweep/reaction.ts";
-import { readBytes, readJson, readText } from "./files.ts";
+import { linesOf, readBytes, readJson, readText } from "./files.ts";
 import { readRawClips } from "./run-audio.ts";
 import { inputOf, prepare } from "./run-batches.ts";
 import type { Prepared } from "./run-batches.ts";
@@ -34,15 +34,9 @@ const PLAIN: Omit<InputOptions, "path"> = {
   crop: undefined,
 };
 
-/** Lines of a file without the end of the last one. */
-async function linesOf(path: string): Promise<string[]> {
-  const lines = (await readText(path)).replace(/^\uFEFF/, "").split(/\r?\n/);
-  return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
-}
-
 /** Labels of a column as numbers of classes: a name of the list stands for its place, a number for itself. */
 async function namedLabels(table: string, column: string, names: string): Promise<number[]> {
-  const known = (await linesOf(names)).map((name) => name.trim());
+  const known = linesOf(await readText(names)).map((name) => name.trim());
   const { lines, ...rest } = parseTable(await readText(table), { where: table });
   return rest.column(column).map((name, row) => {
     const label = known.indexOf(name);
@@ -57,7 +51,7 @@ async function namedLabels(table: string, column: string, names: string): Promis
 }
 
 async function numberedLabels(path: string): Promise<number[]> {
-  return (await linesOf(path)).map((line, index) => {
+  return linesOf(await readText(path)).map((line, index) => {
     if (/^\d+$/.test(line.trim())) return Number(line);
     const where = `${path}:${index + 1}`;
     throw new EngineError("BAD_FILE", `${where} is ${JSON.stringify(line)}, expected the number of a class`, { where });

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EngineError } from "../../src/errors.ts";
 import { readSafetensors } from "../../src/formats/safetensors.ts";
 import { toFloat32 } from "../../src/formats/tensor.ts";
-import { readIdxImages } from "../../src/inputs/image-idx.ts";
+import { readIdxImages } from "../../src/formats/idx.ts";
 import { loadFolder } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { RunInput, Tensor } from "../../src/model/types.ts";

@@ -1,11 +1,10 @@
-/** @file Images cut into patches: order, normalisation, and what is refused; IDX files whole, cut short, and forged. */
+/** @file Images cut into patches: order, normalisation, and what is refused. */
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EngineError } from "../../src/errors.ts";
 import { cutPatches } from "../../src/inputs/image.ts";
 import type { Image, ImageFormat } from "../../src/inputs/image.ts";
-import { looksLikeIdx, readIdxImages } from "../../src/inputs/image-idx.ts";
 
 const plain = (format: Omit<ImageFormat, "mean" | "std">): ImageFormat => ({
   ...format,
@@ -105,55 +104,5 @@ describe("patches", () => {
     expect(error.message).toMatch(/^images\[1\] /);
     expect(error.message).toMatch(message);
     expect(error.fix).not.toBe("");
-  });
-});
-
-/** An IDX file of a type and extents. */
-function idx(type: number, extents: readonly number[], data: readonly number[]): Uint8Array {
-  const header = extents.flatMap((extent) => [24, 16, 8, 0].map((shift) => Math.floor(extent / 2 ** shift) % 256));
-  return Uint8Array.from([0, 0, type, extents.length, ...header, ...data]);
-}
-
-describe("IDX files", () => {
-  test("hold images with one channel, or with several", () => {
-    const grey = readIdxImages(idx(8, [2, 1, 3], [1, 2, 3, 4, 5, 6]));
-    expect(grey.shape).toEqual([1, 1, 3]);
-    expect(grey.images.map((image) => [...image])).toEqual([
-      [1, 2, 3],
-      [4, 5, 6],
-    ]);
-    const colour = readIdxImages(idx(8, [1, 3, 1, 2], [1, 2, 3, 4, 5, 6]));
-    expect(colour.shape).toEqual([3, 1, 2]);
-    expect(colour.images).toHaveLength(1);
-    expect(readIdxImages(idx(8, [0, 28, 28], [])).images).toEqual([]);
-  });
-
-  test("a view that starts inside its buffer", () => {
-    const padded = Uint8Array.from([7, 7, 7, ...idx(8, [1, 1, 2], [8, 9])]);
-    expect([...(readIdxImages(padded.subarray(3)).images[0] as Uint8Array)]).toEqual([8, 9]);
-  });
-
-  test.each<[string, Uint8Array, RegExp]>([
-    ["nothing", new Uint8Array(0), /no IDX file/],
-    ["another format", Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0, 0), /no IDX file/],
-    ["labels", idx(8, [3], [1, 2, 3]), /has 1 axis/],
-    ["five axes", idx(8, [1, 1, 1, 1, 1], [1]), /has 5 axes/],
-    ["floats", idx(0x0d, [1, 1, 1], [0, 0, 0, 0]), /type 0xd/],
-    ["half a header", idx(8, [1, 1, 1], [1]).subarray(0, 12), /header of 16 bytes ends after 12/],
-    ["too few bytes", idx(8, [2, 2, 2], [1, 2, 3, 4, 5, 6, 7]), /\[2, 2, 2\] takes 8 bytes; 7 follow/],
-    ["too many bytes", idx(8, [1, 1, 1], [1, 2]), /takes 1 bytes; 2 follow/],
-    ["a forged count", idx(8, [2 ** 32 - 1, 2 ** 32 - 1, 2 ** 32 - 1, 2 ** 32 - 1], [1]), /takes \d{39} bytes/],
-    ["four thousand million images without pixels", idx(8, [2 ** 32 - 1, 0, 28], []), /images without pixels/],
-  ])("%s is refused", (_, bytes, message) => {
-    const error = refused(() => readIdxImages(bytes, "digits"));
-    expect(error.code).toBe("BAD_FILE");
-    expect(error.where).toBe("digits");
-    expect(error.message).toMatch(message);
-  });
-
-  test("are told from .npy and gzip files by their first bytes", () => {
-    expect(looksLikeIdx(idx(8, [1, 1, 1], [1]))).toBe(true);
-    expect(looksLikeIdx(Uint8Array.of(0x93, 0x4e, 0x55, 0x4d))).toBe(false);
-    expect(looksLikeIdx(Uint8Array.of(0x1f, 0x8b, 8, 0))).toBe(false);
   });
 });

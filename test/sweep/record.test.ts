@@ -5,7 +5,6 @@ import { asManifest, joinedManifest, missingPoints } from "../../src/sweep/manif
 import { conflicts, expectSame, parseRecord, recordText } from "../../src/sweep/record.ts";
 import type { PointRecord } from "../../src/sweep/record.ts";
 import { densePoint } from "../../src/sweep/settings.ts";
-import { readIdxLabels } from "../../src/sweep/idx-labels.ts";
 import { fingerprint, manifestOf, recordOf, recordsOf } from "./records.ts";
 
 const record = recordOf(densePoint, 0.5);
@@ -93,21 +92,5 @@ describe("a folder's manifest", () => {
     const records = recordsOf(manifest, () => 1);
     records.delete(manifest.points[1]?.id as string);
     expect(missingPoints(manifest, records).map(({ settings }) => settings.reduction)).toEqual([2]);
-  });
-});
-
-describe("IDX labels", () => {
-  test("are the bytes behind the header", () => {
-    expect([...readIdxLabels(Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 7, 9), "x")]).toEqual([7, 9]);
-    expect([...readIdxLabels(Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 0), "x")]).toEqual([]);
-  });
-
-  test.each([
-    [[], /no IDX file of labels/],
-    [[0, 0, 8, 3, 0, 0, 0, 0], /no IDX file of labels/],
-    [[0, 0, 8, 1, 255, 255, 255, 255, 1], /announces 4294967295 labels and holds 1/],
-    [[0, 0, 8, 1, 0, 0, 0, 1], /announces 1 labels and holds 0/],
-  ])("%j are refused", (bytes, message) => {
-    expect(() => readIdxLabels(Uint8Array.from(bytes), "x")).toThrow(message);
   });
 });
