@@ -1,4 +1,4 @@
-/** @file Writes a file so that nobody ever sees half of it, whatever happens to the process or the machine. */
+/** @file Writes files so that nobody ever sees half of one, whatever happens to the process or the machine. */
 
 import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
@@ -28,17 +28,33 @@ async function writeSynced(path: string, content: string | Uint8Array): Promise<
 }
 
 /**
- * Writes beside the target, flushes and renames: readers see the old file or the new one, whole. A process that is killed in
- * between leaves a file whose name ends in ".partial", and the old one as it was.
+ * Writes every file beside its place, flushes all of them, and only then renames one after the other: readers see an old file or a new
+ * one, whole. A process that is killed in between leaves files whose names end in ".partial", and the old ones as they were.
+ * @param files contents by path
+ * @throws what the system throws; nothing is left beside the places then
+ */
+export async function replaceFiles(files: ReadonlyMap<string, string | Uint8Array>): Promise<void> {
+  const aside = Array.from(files, ([path, content]) => {
+    return { path, content, partial: `${path}.${process.pid}-${randomUUID().slice(0, 8)}.partial` };
+  });
+  try {
+    for (const { partial, content } of aside) await writeSynced(partial, content);
+    for (const { partial, path } of aside) await rename(partial, path);
+  } catch (cause) {
+    await Promise.all(aside.map(({ partial }) => rm(partial, { force: true }).catch(() => undefined)));
+    throw cause;
+  }
+  for (const folder of new Set(aside.map(({ path }) => dirname(resolve(path))))) await syncFolder(folder);
+}
+
+/**
+ * Writes one file as {@link replaceFiles} does.
  * @throws EngineError NOT_FOUND where the system refuses
  */
 export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
-  const aside = `${path}.${process.pid}-${randomUUID().slice(0, 8)}.partial`;
   try {
-    await writeSynced(aside, content);
-    await rename(aside, path);
+    await replaceFiles(new Map([[path, content]]));
   } catch (cause) {
-    await rm(aside, { force: true }).catch(() => undefined);
     const problem = (cause as NodeJS.ErrnoException).code ?? String(cause);
     throw new EngineError("NOT_FOUND", `${path} cannot be written (${problem})`, {
       where: path,
@@ -46,5 +62,4 @@ export async function writeWhole(path: string, content: string | Uint8Array): Pr
       cause,
     });
   }
-  await syncFolder(dirname(resolve(path)));
 }
