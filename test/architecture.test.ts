@@ -33,7 +33,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   sites: engine,
   hosts: ["sites", ...engine],
   adapters: ["sites", "reference", ...engine],
-  routing: engine,
+  routing: ["plot", ...engine],
   model: resident,
   train: ["model", ...resident],
   node: ["gpu", "formats"],

@@ -1,8 +1,11 @@
 /** @file Line plots as SVG text: one panel or a grid of them under one title with one legend. Pure: data in, text out. */
 
-import { scaleFor, tickText } from "./scale.ts";
-import type { Axis, Scale } from "./scale.ts";
-import { COLOURS, element, escapeXml, place, plotStyle } from "./svg.ts";
+import { escapeMarkup } from "./escape.ts";
+import { frameFor } from "./frame.ts";
+import type { Field, Frame } from "./frame.ts";
+import { tickText } from "./scale.ts";
+import type { Axis } from "./scale.ts";
+import { COLOURS, element, place, plotStyle } from "./svg.ts";
 
 export type { Axis } from "./scale.ts";
 
@@ -34,7 +37,7 @@ export interface PlotGrid {
 }
 
 const [WIDTH, HEIGHT] = [400, 280] as const;
-const AREA = { left: 58, right: 16, top: 34, bottom: 44 } as const;
+const FIELD: Field = { left: 58, right: WIDTH - 16, top: 34, bottom: HEIGHT - 44 };
 const [MARGIN, TITLE, LEGEND_ROW, SAMPLE] = [16, 38, 20, 30] as const;
 /** The width of a letter, generously. */
 const LETTER = 7;
@@ -79,38 +82,18 @@ function stroke({ dash, mark }: Look): Record<string, string> {
 }
 
 function text(x: number, y: number, content: string, more: Readonly<Record<string, string>> = {}): string {
-  return element("text", { x, y, ...more }, escapeXml(content));
-}
-
-interface Frame {
-  readonly x: (value: number) => number;
-  readonly y: (value: number) => number;
-  readonly xTicks: Scale["ticks"];
-  readonly yTicks: Scale["ticks"];
+  return element("text", { x, y, ...more }, escapeMarkup(content));
 }
 
 function frameOf({ series, x, y, level }: LinePlot): Frame {
   const points = series.flatMap((one) => one.points).filter((point) => point.y !== null);
   const include = [...(y.include ?? []), ...(level === undefined ? [] : [level.value])];
-  const across = scaleFor(
-    points.map((point) => point.x),
-    x,
-  );
-  const up = scaleFor(
-    points.map((point) => point.y as number),
-    { ...y, include },
-  );
-  const [width, height] = [WIDTH - AREA.left - AREA.right, HEIGHT - AREA.top - AREA.bottom];
-  return {
-    x: (value) => AREA.left + across.at(value) * width,
-    y: (value) => AREA.top + (1 - up.at(value)) * height,
-    xTicks: across.ticks,
-    yTicks: up.ticks,
-  };
+  const across = { ...x, values: points.map((point) => point.x) };
+  return frameFor(FIELD, across, { ...y, include, values: points.map((point) => point.y as number) });
 }
 
 function axes({ x, y, title }: LinePlot, frame: Frame): string {
-  const [left, right, bottom] = [AREA.left, WIDTH - AREA.right, HEIGHT - AREA.bottom];
+  const { left, right, top, bottom } = FIELD;
   const rules = frame.yTicks.map((tick) => {
     const at = frame.y(tick);
     const label = text(left - 8, at + 4, tickText(tick), { "text-anchor": "end" });
@@ -121,7 +104,7 @@ function axes({ x, y, title }: LinePlot, frame: Frame): string {
     const foot = element("line", { x1: at, x2: at, y1: bottom, y2: bottom + 4, class: "axis" });
     return foot + text(at, bottom + 17, tickText(tick), { "text-anchor": "middle" });
   });
-  const middle = (AREA.top + bottom) / 2;
+  const middle = (top + bottom) / 2;
   const upright = { "text-anchor": "middle", transform: `rotate(-90 14 ${place(middle)})` };
   return [
     text(left, 18, title, { class: "head" }),
@@ -144,14 +127,14 @@ function lineOf({ name, points, colour, dashed = false }: Series, named: Look, f
   if (path === "") return "";
   const lone = places.length === 1 && look.mark === null ? `m${-LONE} 0h${2 * LONE}` : "";
   const line = element("path", { d: path + lone, ...stroke(look) });
-  const content = [element("title", {}, escapeXml(name)), line, ...places.map(([x, y]) => markAt(look, x, y))];
+  const content = [element("title", {}, escapeMarkup(name)), line, ...places.map(([x, y]) => markAt(look, x, y))];
   return element("g", { class: `c${look.colour}` }, content.join(""));
 }
 
 function levelOf({ level }: LinePlot, frame: Frame): string {
   if (level === undefined) return "";
-  const [y, right] = [frame.y(level.value), WIDTH - AREA.right];
-  return element("line", { x1: AREA.left, x2: right, y1: y, y2: y, class: "level" });
+  const y = frame.y(level.value);
+  return element("line", { x1: FIELD.left, x2: FIELD.right, y1: y, y2: y, class: "level" });
 }
 
 function panelText(plot: LinePlot, styles: ReadonlyMap<string, Look>): string {
@@ -207,7 +190,7 @@ export function plotGrid({ title, panels, columns }: PlotGrid): string {
     return element("g", { transform: `translate(${place(x)} ${place(y)})` }, panelText(panel, styles));
   });
   const content = [
-    element("title", {}, escapeXml(title)),
+    element("title", {}, escapeMarkup(title)),
     element("style", {}, plotStyle()),
     text(MARGIN, 26, title, { class: "title" }),
     ...placed,

@@ -1,13 +1,17 @@
 /** @file From values to places on an axis, linear or logarithmic, with round ticks. */
 
-/** What an axis shows. */
-export interface Axis {
-  readonly label: string;
+/** What an axis is to hold, and how. */
+export interface Span {
   readonly log?: boolean;
   /** Where ticks stand; round numbers without it. */
   readonly ticks?: readonly number[];
   /** Values that the axis must hold besides those of the series. */
   readonly include?: readonly number[];
+}
+
+/** What an axis shows. */
+export interface Axis extends Span {
+  readonly label: string;
 }
 
 /** An axis made for values. */
@@ -24,7 +28,8 @@ const ONE_VALUE = 1e-9;
 const TINIEST = 1e-290;
 
 function step(low: number, high: number): number {
-  const raw = (high - low) / TICKS;
+  // Each by itself: the distance between the largest floats of both signs is infinite.
+  const raw = high / TICKS - low / TICKS;
   const power = 10 ** Math.floor(Math.log10(raw));
   return power * ([1, 2, 5, 10].find((factor) => factor * power >= raw * (1 - 1e-9)) ?? 10);
 }
@@ -34,7 +39,7 @@ function linear(low: number, high: number, given: readonly number[] | undefined)
   const size = step(low, high);
   const [first, last] = [Math.floor(low / size + 1e-9), Math.ceil(high / size - 1e-9)];
   const ticks = Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * size).toPrecision(12)));
-  return { at: (value) => (value / size - first) / (last - first), ticks };
+  return { at: (value) => (value / size - first) / (last - first), ticks: ticks.filter(Number.isFinite) };
 }
 
 function logarithmic(low: number, high: number, given: readonly number[] | undefined): Scale {
@@ -52,7 +57,7 @@ function logarithmic(low: number, high: number, given: readonly number[] | undef
  * @param values of all series; the axis also holds what it is told to include, and its ticks
  * @returns a scale on which the values lie between 0 and 1; one value alone lies in the middle
  */
-export function scaleFor(values: readonly number[], { log = false, ticks, include = [] }: Axis): Scale {
+export function scaleFor(values: readonly number[], { log = false, ticks, include = [] }: Span = {}): Scale {
   const all = [...values, ...include, ...(ticks ?? [])].filter(
     (value) => Number.isFinite(value) && (!log || value > 0),
   );

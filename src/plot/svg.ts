@@ -1,23 +1,16 @@
 /** @file SVG as text: elements with escaped content, and the style of all plots, light and dark. */
 
+import { escapeMarkup } from "./escape.ts";
+
 /** A number of an SVG attribute: a tenth of a pixel is enough. */
 export function place(value: number): string {
   return String(Math.round(value * 10) / 10);
 }
 
-/** @returns text that is safe between tags and in attributes. */
-export function escapeXml(text: string): string {
-  const names: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-  // Control characters have no place in XML at all.
-  return text
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, " ")
-    .replace(/[&<>"]/g, (mark) => names[mark] as string);
-}
-
 /** @returns an element; content is given as SVG. */
 export function element(name: string, attributes: Readonly<Record<string, string | number>>, content = ""): string {
   const pairs = Object.entries(attributes).map(([key, value]) => {
-    return ` ${key}="${typeof value === "number" ? place(value) : escapeXml(value)}"`;
+    return ` ${key}="${typeof value === "number" ? place(value) : escapeMarkup(value)}"`;
   });
   return content === "" ? `<${name}${pairs.join("")}/>` : `<${name}${pairs.join("")}>${content}</${name}>`;
 }

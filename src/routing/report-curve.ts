@@ -1,11 +1,15 @@
 /** @file Quality and time against the reduction factor: small line charts with their numbers in a table. */
 
-import { escapeHtml, numeral, scrolling, section, shorten } from "./report-html.ts";
+import { escapeMarkup } from "../plot/escape.ts";
+import { frameFor } from "../plot/frame.ts";
+import type { Field, Frame } from "../plot/frame.ts";
+import { scaleFor } from "../plot/scale.ts";
+import { numeral, scrolling, section, shorten } from "./report-html.ts";
 import { SERIES } from "./report-palette.ts";
 import type { CurvePoint } from "./trace-types.ts";
 
 const [WIDTH, HEIGHT] = [440, 250] as const;
-const AREA = { left: 46, right: 14, top: 14, bottom: 40 } as const;
+const FIELD: Field = { left: 46, right: WIDTH - 14, top: 14, bottom: HEIGHT - 40 };
 
 /** Points of one router with one form of attention. */
 interface Series {
@@ -25,16 +29,6 @@ function seriesOf(curve: readonly CurvePoint[]): Series[] {
   return Array.from(byName, ([name, points], index) => ({ name, index, points }));
 }
 
-/** Round numbers from below `low` to above `high`. */
-function ticks(low: number, high: number): number[] {
-  const raw = (high - low || Math.abs(high) || 1) / 4;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= raw) ?? 10);
-  const first = Math.floor(low / step + 1e-9);
-  const last = Math.max(first + 1, Math.ceil(high / step - 1e-9));
-  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
-}
-
 interface Chart {
   readonly title: string;
   readonly series: readonly Series[];
@@ -43,50 +37,36 @@ interface Chart {
   readonly fromZero: boolean;
 }
 
-interface Scales {
-  readonly x: (reduction: number) => number;
-  readonly y: (value: number) => number;
-  readonly xTicks: readonly number[];
-  readonly yTicks: readonly number[];
-}
+/** Factors that have a tick each; more of them would crowd. */
+const MOST_TICKS = 10;
 
-function scalesOf({ series, valueOf, fromZero }: Chart): Scales | null {
+/** Null where no point has a value. */
+function frameOf({ series, valueOf, fromZero }: Chart): Frame | null {
   const points = series.flatMap((one) => one.points);
   const values = points.map(valueOf).filter((value) => value !== null);
   if (values.length === 0) return null;
   const reductions = [...new Set(points.map(({ reduction }) => reduction))].sort((a, b) => a - b);
   const [first, last] = [reductions[0] as number, reductions.at(-1) as number];
-  const least = values.reduce((a, b) => Math.min(a, b));
-  const yTicks = ticks(
-    fromZero ? Math.min(0, least) : least,
-    values.reduce((a, b) => Math.max(a, b)),
-  );
-  const [bottom, top] = [yTicks[0] as number, yTicks.at(-1) as number];
-  const [wide, high] = [WIDTH - AREA.left - AREA.right, HEIGHT - AREA.top - AREA.bottom];
-  return {
-    x: (reduction) => AREA.left + (first === last ? wide / 2 : ((reduction - first) / (last - first)) * wide),
-    y: (value) => AREA.top + (1 - (value - bottom) / (top - bottom)) * high,
-    // Every factor that was run, or round numbers where these would crowd.
-    xTicks: reductions.length <= 10 ? reductions : ticks(first, last).filter((tick) => tick >= first && tick <= last),
-    yTicks,
-  };
+  const round = scaleFor(reductions).ticks.filter((tick) => tick >= first && tick <= last);
+  const x = { values: reductions, ticks: reductions.length <= MOST_TICKS ? reductions : round };
+  return frameFor(FIELD, x, { values, include: fromZero ? [0] : [] });
 }
 
-function renderAxes({ x, y, xTicks, yTicks }: Scales): string {
-  const grid = yTicks.map((tick) => `M${AREA.left} ${y(tick).toFixed(1)}H${WIDTH - AREA.right}`).join("");
+function renderAxes({ x, y, xTicks, yTicks }: Frame): string {
+  const { left, right, bottom } = FIELD;
+  const grid = yTicks.map((tick) => `M${left} ${y(tick).toFixed(1)}H${right}`).join("");
   const rows = yTicks.map(
-    (tick) => `<text x="${AREA.left - 8}" y="${(y(tick) + 4).toFixed(1)}" text-anchor="end">${numeral(tick, 6)}</text>`,
+    (tick) => `<text x="${left - 8}" y="${(y(tick) + 4).toFixed(1)}" text-anchor="end">${numeral(tick, 6)}</text>`,
   );
   const columns = xTicks.map(
-    (tick) =>
-      `<text x="${x(tick).toFixed(1)}" y="${HEIGHT - AREA.bottom + 18}" text-anchor="middle">${numeral(tick)}</text>`,
+    (tick) => `<text x="${x(tick).toFixed(1)}" y="${bottom + 18}" text-anchor="middle">${numeral(tick)}</text>`,
   );
-  const name = `<text x="${(AREA.left + WIDTH - AREA.right) / 2}" y="${HEIGHT - 4}" text-anchor="middle">reduction r</text>`;
+  const name = `<text x="${(left + right) / 2}" y="${HEIGHT - 4}" text-anchor="middle">reduction r</text>`;
   return `<path class="grid" d="${grid}"/><g aria-hidden="true">${rows.join("")}${columns.join("")}${name}</g>`;
 }
 
 /** A line through the mean of each factor, and a circle per point. */
-function renderSeries({ name, index, points }: Series, valueOf: Chart["valueOf"], { x, y }: Scales): string {
+function renderSeries({ name, index, points }: Series, valueOf: Chart["valueOf"], { x, y }: Frame): string {
   const known = points.flatMap((point) => {
     const value = valueOf(point);
     return value === null ? [] : [{ reduction: point.reduction, value }];
@@ -96,11 +76,11 @@ function renderSeries({ name, index, points }: Series, valueOf: Chart["valueOf"]
   const line = [...byReduction]
     .sort(([a], [b]) => a - b)
     .map(([reduction, values]) => {
-      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+      const mean = values.reduce((sum, value) => sum + value / values.length, 0);
       return `${x(reduction).toFixed(1)} ${y(mean).toFixed(1)}`;
     });
   const circles = known.map(({ reduction, value }) => {
-    const tip = `${escapeHtml(name)}, r = ${numeral(reduction)}: ${numeral(value, 5)}`;
+    const tip = `${escapeMarkup(name)}, r = ${numeral(reduction)}: ${numeral(value, 5)}`;
     return `<circle cx="${x(reduction).toFixed(1)}" cy="${y(value).toFixed(1)}" r="4"><title>${tip}</title></circle>`;
   });
   return `<g class="${seriesClass(index)}"><path d="M${line.join("L")}"/>${circles.join("")}</g>`;
@@ -111,22 +91,22 @@ function seriesClass(index: number): string {
 }
 
 function renderChart(chart: Chart): string {
-  const scales = scalesOf(chart);
-  if (scales === null) return "";
+  const frame = frameOf(chart);
+  if (frame === null) return "";
   const names = chart.series.map(({ name }) => name).join(", ");
   const label = `${chart.title} against the reduction factor for ${names}. The numbers are in the table below.`;
   return [
-    `<figure><figcaption>${escapeHtml(shorten(chart.title, 60))}</figcaption>`,
-    `<svg class="chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(label)}">`,
-    renderAxes(scales),
-    ...chart.series.map((series) => renderSeries(series, chart.valueOf, scales)),
+    `<figure><figcaption>${escapeMarkup(shorten(chart.title, 60))}</figcaption>`,
+    `<svg class="chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeMarkup(label)}">`,
+    renderAxes(frame),
+    ...chart.series.map((series) => renderSeries(series, chart.valueOf, frame)),
     "</svg></figure>",
   ].join("");
 }
 
 function renderTable(curve: readonly CurvePoint[]): string {
   const rows = curve.map(({ router, attention, reduction, metric, value, milliseconds, speedUp }) => {
-    const words = [router, attention, metric].map((word) => `<td class="word">${escapeHtml(shorten(word, 40))}</td>`);
+    const words = [router, attention, metric].map((word) => `<td class="word">${escapeMarkup(shorten(word, 40))}</td>`);
     const cells = [reduction, value, milliseconds, speedUp].map(
       (number) => `<td>${number === null ? "–" : numeral(number, 5)}</td>`,
     );
@@ -160,7 +140,7 @@ export function renderCurve(curve: readonly CurvePoint[]): string {
   });
   const key = all.map(
     ({ name, index }) =>
-      `<li><svg class="sample" viewBox="0 0 28 10" aria-hidden="true"><g class="${seriesClass(index)}"><path d="M1 5H27"/><circle cx="14" cy="5" r="4"/></g></svg>${escapeHtml(shorten(name, 48))}</li>`,
+      `<li><svg class="sample" viewBox="0 0 28 10" aria-hidden="true"><g class="${seriesClass(index)}"><path d="M1 5H27"/><circle cx="14" cy="5" r="4"/></g></svg>${escapeMarkup(shorten(name, 48))}</li>`,
   );
   return section(
     "curve",

@@ -1,6 +1,7 @@
 /** @file The head of the report: model, device, settings, totals, the choice of a theme, and the colours' legend. */
 
-import { count, escapeHtml, percent, section, shorten } from "./report-html.ts";
+import { escapeMarkup } from "../plot/escape.ts";
+import { count, percent, section, shorten } from "./report-html.ts";
 import { stepOf } from "./report-palette.ts";
 import type { TraceStatistics } from "./report-statistics.ts";
 import { accuracy } from "./trace-measures.ts";
@@ -49,13 +50,13 @@ function facts(trace: RoutingTrace, numbers: TraceStatistics): [name: string, va
 export function renderHeader(trace: RoutingTrace, numbers: TraceStatistics): string {
   const settings = Object.entries(trace.settings).map(
     ([name, value]) =>
-      `<div><dt>${escapeHtml(name)}</dt><dd class="mono">${escapeHtml(shorten(settingText(value), 160))}</dd></div>`,
+      `<div><dt>${escapeMarkup(name)}</dt><dd class="mono">${escapeMarkup(shorten(settingText(value), 160))}</dd></div>`,
   );
   const totals = facts(trace, numbers).map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`);
   return [
     `<div class="top"><p class="over">Routing report</p>${renderThemes()}</div>`,
-    `<h1>${escapeHtml(trace.model)}</h1>`,
-    `<p class="soft device">${escapeHtml(trace.device)}</p>`,
+    `<h1>${escapeMarkup(trace.model)}</h1>`,
+    `<p class="soft device">${escapeMarkup(trace.device)}</p>`,
     settings.length === 0 ? "" : `<dl class="settings">${settings.join("")}</dl>`,
     `<dl class="facts">${totals.join("")}</dl>`,
   ].join("\n");

@@ -1,6 +1,7 @@
 /** @file The map of one sequence: layers down, tokens across, as one small SVG; under a waveform where there is sound. */
 
-import { escapeHtml, shorten } from "./report-html.ts";
+import { escapeMarkup } from "../plot/escape.ts";
+import { shorten } from "./report-html.ts";
 import { STEPS, stepOf } from "./report-palette.ts";
 import type { SequenceStatistics } from "./report-statistics.ts";
 import { renderSeconds, renderWaveform, waveformHeight } from "./report-waveform.ts";
@@ -162,14 +163,14 @@ export function renderHeatmap(sequence: SequenceTrace, numbers: SequenceStatisti
   const [width, height] = [LEFT + columns * cell + 4, Math.ceil(bottom + 10 + longest * letter)];
   const names = labels.map((text, i) => {
     const x = (LEFT + i * cell + (cell - 1) / 2 + font / 3).toFixed(1);
-    return `<text transform="translate(${x} ${bottom + 6}) rotate(-90)" text-anchor="end">${escapeHtml(text)}</text>`;
+    return `<text transform="translate(${x} ${bottom + 6}) rotate(-90)" text-anchor="end">${escapeMarkup(text)}</text>`;
   });
   const at = { left: LEFT, top: TOP, cell, drawn: columns, tokens: tokens.length };
   const wave = audio === undefined ? "" : renderWaveform(audio, at, numbers);
   const seconds = audio === undefined ? "" : renderSeconds(audio, at, bottom + 12);
   return [
     `<svg class="map" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img"`,
-    ` data-left="${LEFT}" data-cell="${cell}" aria-label="${escapeHtml(describe(sequence))}">`,
+    ` data-left="${LEFT}" data-cell="${cell}" aria-label="${escapeMarkup(describe(sequence))}">`,
     `<rect class="cursor" x="-99" y="${TOP - 2}" width="${cell}" height="${height - TOP}" rx="2"/>`,
     wave,
     cellPaths(sequence, geometry, scale),

@@ -1,31 +1,11 @@
-/** @file Text as HTML: the only way by which strings of a trace enter the report. */
+/** @file Tokens, numbers and sections as HTML, as all parts of the report write them. */
 
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-/** The sign of an ASCII control in the block Control Pictures; the others have none. */
-function controlSign(control: string): string {
-  const code = control.charCodeAt(0);
-  return code < 32 ? String.fromCharCode(0x2400 + code) : "\uFFFD";
-}
-
-/** Escapes text for an element or a quoted attribute; controls and halves of surrogate pairs become visible signs. */
-export function escapeHtml(text: string): string {
-  return text
-    .replace(/\p{Cc}/gu, controlSign)
-    .replace(/[\uFFFE\uFFFF]|\p{Cs}/gu, "\uFFFD")
-    .replace(/[&<>"']/g, (sign) => ENTITIES[sign] ?? sign);
-}
+import { escapeMarkup } from "../plot/escape.ts";
 
 /** A token as it is drawn: one that is empty or only spaces gets a sign. Escaped. */
 export function tokenHtml(token: string): string {
   if (token === "") return "∅";
-  return escapeHtml(/^ +$/.test(token) ? "␣".repeat(token.length) : token);
+  return escapeMarkup(/^ +$/.test(token) ? "␣".repeat(token.length) : token);
 }
 
 /** At most `length` characters, with an ellipsis for the rest. Not escaped. */
@@ -52,7 +32,7 @@ export function numeral(value: number, digits = 3): string {
 
 /** A table in a region of its own that scrolls sideways where the page is narrow. `label` is escaped. */
 export function scrolling(label: string, content: string): string {
-  return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(label)}">${content}</div>`;
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeMarkup(label)}">${content}</div>`;
 }
 
 /** A section with a heading and a sentence that says what is to be seen. */

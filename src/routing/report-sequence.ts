@@ -1,7 +1,8 @@
 /** @file One sequence of the report: its tokens in the colours of their layers, its sound or picture, and its map. */
 
+import { escapeMarkup } from "../plot/escape.ts";
 import { renderHeatmap } from "./report-heatmap.ts";
-import { count, escapeHtml, numeral, percent, scrolling, shorten, tokenHtml } from "./report-html.ts";
+import { count, numeral, percent, scrolling, shorten, tokenHtml } from "./report-html.ts";
 import { patchColumns, renderImage } from "./report-image.ts";
 import { stepOf } from "./report-palette.ts";
 import { sequenceStatistics } from "./report-statistics.ts";
@@ -26,7 +27,7 @@ function renderToken(sequence: SequenceTrace, place: number, numbers: SequenceSt
   const shown = image === undefined ? token : token.replace(/^patch (?=\d+$)/, "");
   const wide = image !== undefined && place < sequence.tokens.length - patchCount(image) ? " wide" : "";
   const focus = `tabindex="${place === 0 ? 0 : -1}"`;
-  return `<li class="h${step}${wide}" ${focus} title="${escapeHtml(tip)}">${tokenHtml(shown)}</li>`;
+  return `<li class="h${step}${wide}" ${focus} title="${escapeMarkup(tip)}">${tokenHtml(shown)}</li>`;
 }
 
 /** Patches per row from which their squares are too small for numbers. */
@@ -47,7 +48,7 @@ function renderTokens(sequence: SequenceTrace, index: number, columns: number, n
 
 /** The right answer and the model's, where they are known. */
 function renderAnswer({ label, predicted }: SequenceTrace): string {
-  const name = (text: string): string => `<bdi>${escapeHtml(shorten(text, 60))}</bdi>`;
+  const name = (text: string): string => `<bdi>${escapeMarkup(shorten(text, 60))}</bdi>`;
   if (label === undefined && predicted === undefined) return "";
   if (predicted === undefined) return `<span>label ${name(label ?? "")}</span>`;
   if (label === undefined) return `<span>predicted ${name(predicted)}</span>`;
@@ -82,7 +83,7 @@ export function renderSequence(sequence: SequenceTrace, index: number, options: 
   const columns = Math.min(sequence.tokens.length, sequence.image === undefined ? options.maximumTokens : Infinity);
   const visits = numbers.heavyLayers.reduce((sum, layers) => sum + layers.length, 0);
   const { text } = sequence;
-  const source = text === undefined ? "" : `<span class="text mono">${escapeHtml(shorten(text, 400))}</span>`;
+  const source = text === undefined ? "" : `<span class="text mono">${escapeMarkup(shorten(text, 400))}</span>`;
   const rest = sequence.tokens.length - columns;
   const share = percent(visits / (numbers.routed * sequence.tokens.length));
   const map = renderHeatmap(sequence, numbers, { columns, scale: options.scale });

@@ -1,10 +1,11 @@
 /** @file The sections about tokens: kept share by type, and the tokens that were most and least often heavy. */
 
-import { count, escapeHtml, meter, percent, scrolling, section, shorten, tokenHtml } from "./report-html.ts";
+import { escapeMarkup } from "../plot/escape.ts";
+import { count, meter, percent, scrolling, section, shorten, tokenHtml } from "./report-html.ts";
 import { stepOf } from "./report-palette.ts";
 import type { TokenStatistics, TraceStatistics } from "./report-statistics.ts";
 import { typeLoads } from "./trace-measures.ts";
-import { tokenType } from "./trace-token-types.ts";
+import { placedType } from "./trace-token-types.ts";
 import type { RoutingTrace } from "./trace-types.ts";
 
 /** Tokens in each of the tables of tokens that were most and least often heavy. */
@@ -23,10 +24,10 @@ export function renderTypes(trace: RoutingTrace): string {
     const cells = routed.map((layer) => {
       const value = layers[layer] ?? null;
       if (value === null) return '<td class="shade">–</td>';
-      const tip = `${escapeHtml(type)}, layer ${layer}: ${percent(value)}`;
+      const tip = `${escapeMarkup(type)}, layer ${layer}: ${percent(value)}`;
       return `<td class="shade h${stepOf(value)}" title="${tip}">${Math.round(100 * value)}</td>`;
     });
-    const name = `<th scope="row"><bdi>${escapeHtml(shorten(type, 24))}</bdi></th>`;
+    const name = `<th scope="row"><bdi>${escapeMarkup(shorten(type, 24))}</bdi></th>`;
     return `<tr>${name}<td>${count(tokens)}</td>${meter(share)}<td>${percent(share)}</td>${cells.join("")}</tr>`;
   });
   const heads = ["Type", "Tokens", "", "Heavy"].map((head) => `<th scope="col">${head}</th>`).join("");
@@ -54,14 +55,12 @@ function tokenTable(caption: string, rows: readonly TokenStatistics[]): string {
   return `<table><caption>${caption}</caption><thead><tr>${heads}</tr></thead><tbody>${body.join("\n")}</tbody></table>`;
 }
 
-/** Tokens that are named after their places say nothing beyond the maps. */
-const PLACED: ReadonlySet<string> = new Set(["frame", "patch", "row"]);
-
 /** The tokens at both ends of the order; only those that stand in the trace often enough to mean something. */
 export function renderVocabulary(numbers: TraceStatistics): string {
   const enough = Math.max(2, Math.ceil(numbers.tokens / 1000));
+  // Tokens that are named after their places say nothing beyond the maps.
   const common = numbers.vocabulary.filter(
-    ({ token, occurrences }) => occurrences >= enough && !PLACED.has(tokenType(token)),
+    ({ token, occurrences }) => occurrences >= enough && placedType(token) === null,
   );
   if (common.length < 2) return "";
   const half = Math.min(TABLE_ROWS, Math.floor(common.length / 2));

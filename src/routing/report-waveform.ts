@@ -1,5 +1,6 @@
 /** @file The waveform above the map of a sequence: every frame shaded by the layers that kept it, above its own column. */
 
+import { scaleFor } from "../plot/scale.ts";
 import { numeral } from "./report-html.ts";
 import { stepOf } from "./report-palette.ts";
 import type { SequenceStatistics } from "./report-statistics.ts";
@@ -53,11 +54,9 @@ function outline({ envelope }: AudioTrace, shown: number, from: number, width: n
   return pairs.length === 0 ? "" : `M${[...top, ...bottom].join("L")}z`;
 }
 
-/** Seconds at round places, five or six of them. */
+/** Round places between the beginning and the end. */
 function marks(seconds: number): number[] {
-  const power = 10 ** Math.floor(Math.log10(seconds / 4));
-  const step = power * ([1, 2, 2.5, 5, 10].find((factor) => seconds / (factor * power) <= 6) ?? 10);
-  return Array.from({ length: Math.floor(seconds / step + 1e-9) + 1 }, (_, i) => i * step);
+  return scaleFor([0, seconds]).ticks.filter((tick) => tick >= 0 && tick <= seconds);
 }
 
 /** The wave and its shades; sizes in the units of the map's SVG. */

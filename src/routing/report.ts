@@ -1,8 +1,9 @@
 /** @file The HTML routing report: one self-contained page that shows which tokens took the heavy path. */
 
+import { escapeMarkup } from "../plot/escape.ts";
 import { renderCurve } from "./report-curve.ts";
 import { renderHeader, renderLegend } from "./report-header.ts";
-import { count, escapeHtml } from "./report-html.ts";
+import { count } from "./report-html.ts";
 import { renderLayers, renderOverlap } from "./report-layers.ts";
 import { renderScores } from "./report-scores.ts";
 import { reportScript, reportScriptHash } from "./report-script.ts";
@@ -68,7 +69,7 @@ export function renderRoutingReport(trace: RoutingTrace, options: ReportOptions 
     '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
     `<meta http-equiv="Content-Security-Policy" content="${contentPolicy(trace)}">`,
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    `<title>Routing · ${escapeHtml(trace.model)}</title>`,
+    `<title>Routing · ${escapeMarkup(trace.model)}</title>`,
     `<style>${reportStyle}</style>\n</head>\n<body>\n<main>`,
     renderHeader(trace, numbers),
     renderCurve(trace.curve ?? []),

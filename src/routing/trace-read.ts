@@ -186,14 +186,41 @@ function pointAt(value: unknown, where: string): CurvePoint {
   };
 }
 
+/** What a trace is of: the model's folder or name, and its layers. */
+export type TracedModel = Pick<RoutingTrace, "model" | "layers">;
+
+/**
+ * Makes sure that a trace was taken on the model at hand, before anything is drawn or compared.
+ * @throws EngineError BAD_INPUT that names the trace's model and the one expected, with their layers
+ * @example expectTraceOf(trace, { model: "models/bert", layers: 12 });
+ */
+export function expectTraceOf(trace: TracedModel, expected: TracedModel): void {
+  if (trace.model === expected.model && trace.layers === expected.layers) return;
+  const name = ({ model, layers }: TracedModel): string =>
+    `${JSON.stringify(model)} (${layers} ${layers === 1 ? "layer" : "layers"})`;
+  throw new EngineError("BAD_INPUT", `the trace is of ${name(trace)}, not of ${name(expected)}`, {
+    where: "trace.model",
+    fix: "Take the trace that a run of this model wrote, or run it again.",
+  });
+}
+
+/** More than any model has. Every pair of layers is compared, and where there are no sequences, nothing else in the file bears the count out. */
+const MOST_LAYERS = 1024;
+
+function layersAt(value: unknown, where: string): number {
+  const layers = countAt(value, where);
+  return layers <= MOST_LAYERS ? layers : refuse(where, `is ${layers}; models of up to ${MOST_LAYERS} layers are read`);
+}
+
 /**
  * Reads and checks the JSON text of a trace, of version 1 or 2.
+ * @param expected the model that the trace must be of; any without it
  * @returns the trace in the form of version 2
- * @throws EngineError BAD_FILE that names the place in the file
+ * @throws EngineError BAD_FILE that names the place in the file; BAD_INPUT for a trace of another model, as {@link expectTraceOf}
  * @example
- * const page = renderRoutingReport(parseTrace(await readFile("trace.json", "utf8")));
+ * const trace = parseTrace(await readFile("trace.json", "utf8"), { model: "models/bert", layers: 12 });
  */
-export function parseTrace(json: string): RoutingTrace {
+export function parseTrace(json: string, expected?: TracedModel): RoutingTrace {
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -210,12 +237,13 @@ export function parseTrace(json: string): RoutingTrace {
   // Version 1 is version 2 without its optional fields.
   if (version !== 1 && version !== 2)
     refuse("trace.version", `is ${JSON.stringify(version)}; versions 1 and 2 are read here`);
-  const layers = countAt(trace["layers"], "trace.layers");
+  const [model, layers] = [stringAt(trace["model"], "trace.model"), layersAt(trace["layers"], "trace.layers")];
+  if (expected !== undefined) expectTraceOf({ model, layers }, expected);
   const sequences = arrayAt(trace["sequences"], "trace.sequences");
   return {
     format,
     version: 2,
-    model: stringAt(trace["model"], "trace.model"),
+    model,
     device: stringAt(trace["device"], "trace.device"),
     settings: objectAt(trace["settings"], "trace.settings") as { readonly [key: string]: Json },
     layers,
@@ -224,22 +252,4 @@ export function parseTrace(json: string): RoutingTrace {
       arrayAt(points, at).map((point, i) => pointAt(point, `${at}[${i}]`)),
     ),
   };
-}
-
-/**
- * Makes sure that a trace was taken on the model at hand, before anything is drawn or compared.
- * @throws EngineError BAD_INPUT that names the trace's model and the one expected, with their layers
- * @example expectTraceOf(trace, { model: "models/bert", layers: 12 });
- */
-export function expectTraceOf(
-  trace: Pick<RoutingTrace, "model" | "layers">,
-  expected: { readonly model: string; readonly layers: number },
-): void {
-  if (trace.model === expected.model && trace.layers === expected.layers) return;
-  const name = ({ model, layers }: { readonly model: string; readonly layers: number }): string =>
-    `${JSON.stringify(model)} (${layers} ${layers === 1 ? "layer" : "layers"})`;
-  throw new EngineError("BAD_INPUT", `the trace is of ${name(trace)}, not of ${name(expected)}`, {
-    where: "trace.model",
-    fix: "Take the trace that a run of this model wrote, or run it again.",
-  });
 }

@@ -15,14 +15,19 @@ const KINDS: readonly (readonly [type: string, test: RegExp])[] = [
   ["punctuation", /^[\p{P}\p{S}]+$/u],
 ];
 
+/** @returns "frame", "patch" or "row" for a token that is named after its place; null for one that has a text. */
+export function placedType(token: string): string | null {
+  return PLACED.exec(token)?.[1] ?? null;
+}
+
 /**
  * The first rule that fits: "special" ([CLS], <s>, …), "frame", "patch" or "row" (of a prompt), then without the marks of
  * word pieces (##, Ġ, ▁) "space", "bracket atoms" ([nH]), "digits", "letters", "punctuation", else "other".
  */
 export function tokenType(token: string): string {
   if (SPECIAL.test(token)) return "special";
-  const placed = PLACED.exec(token)?.[1];
-  if (placed !== undefined) return placed;
+  const placed = placedType(token);
+  if (placed !== null) return placed;
   const bare = token.replace(MARK, "");
   return KINDS.find(([, test]) => test.test(bare))?.[0] ?? "other";
 }

@@ -14,8 +14,8 @@ describe("scales", () => {
     [[128, 4096], { log: true, ticks: [128, 512, 4096] }, [128, 512, 4096]],
     [[1, 100], { log: true }, [1, 2, 5, 10, 20, 50, 100]],
     [[-3, 4], {}, [-4, -2, 0, 2, 4]],
-  ])("of %j with %j", (values, axis, ticks) => {
-    expect(scaleFor(values, { label: "x", ...axis }).ticks).toEqual(ticks);
+  ])("of %j with %j", (values, span, ticks) => {
+    expect(scaleFor(values, span).ticks).toEqual(ticks);
   });
 
   test("hold every value, wherever they lie", () => {
@@ -23,7 +23,7 @@ describe("scales", () => {
     fc.assert(
       fc.property(fc.array(value, { minLength: 1, maxLength: 8 }), fc.boolean(), (values, log) => {
         const used = log ? values.map((entry) => Math.abs(entry) + 1e-6) : values;
-        const { at, ticks } = scaleFor(used, { label: "x", log });
+        const { at, ticks } = scaleFor(used, { log });
         for (const entry of [...used, ...ticks]) {
           expect(at(entry)).toBeGreaterThanOrEqual(-1e-6);
           expect(at(entry)).toBeLessThanOrEqual(1 + 1e-6);
@@ -34,11 +34,21 @@ describe("scales", () => {
   });
 
   test("of one value or none have room", () => {
-    expect(scaleFor([3], { label: "x" }).at(3)).toBeGreaterThan(0);
-    expect(scaleFor([0], { label: "x" }).at(0)).toBeGreaterThan(0);
-    expect(scaleFor([0, 5e-324], { label: "x" }).at(0)).toBeGreaterThan(0);
-    expect(scaleFor([], { label: "x" }).ticks.length).toBeGreaterThan(1);
-    expect(scaleFor([], { label: "x", log: true }).at(1)).toBeTypeOf("number");
+    expect(scaleFor([3]).at(3)).toBeGreaterThan(0);
+    expect(scaleFor([0]).at(0)).toBeGreaterThan(0);
+    expect(scaleFor([0, 5e-324]).at(0)).toBeGreaterThan(0);
+    expect(scaleFor([]).ticks.length).toBeGreaterThan(1);
+    expect(scaleFor([], { log: true }).at(1)).toBeTypeOf("number");
+  });
+
+  test("reach from the largest float to its negative", () => {
+    const { at, ticks } = scaleFor([-Number.MAX_VALUE, Number.MAX_VALUE]);
+    expect([-1, 0, 1].map((sign) => at(sign * Number.MAX_VALUE))).toEqual([
+      expect.closeTo(0.05, 2),
+      0.5,
+      expect.closeTo(0.95, 2),
+    ]);
+    expect(ticks).toEqual([-1e308, 0, 1e308]);
   });
 
   test("write ticks in few digits", () => {
@@ -67,7 +77,7 @@ describe("plots", () => {
   const y = { label: "share" };
 
   test("are XML whatever the names say", () => {
-    expectXml(linePlot({ title: 'a < b & "c"\u0001', series: [series("<script>&", 1, 2)], x, y }));
+    expectXml(linePlot({ title: "a < b & \"c\" 'd'\u0001", series: [series("<script>&", 1, 2)], x, y }));
   });
 
   test("leave out values that are not there", () => {

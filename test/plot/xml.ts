@@ -5,10 +5,11 @@ import { expect } from "vitest";
 /** Fails where tags do not nest, attributes are not quoted, or text holds a bare < or &. */
 export function expectXml(text: string): void {
   const open: string[] = [];
-  const token = /<(\/?)([a-z][\w:-]*)((?:\s+[\w:-]+="[^"<&]*(?:&(?:amp|lt|gt|quot);[^"<&]*)*")*)\s*(\/?)>|([^<]+)/gy;
+  const token =
+    /<(\/?)([a-z][\w:-]*)((?:\s+[\w:-]+="[^"<&]*(?:&(?:amp|lt|gt|quot|#39);[^"<&]*)*")*)\s*(\/?)>|([^<]+)/gy;
   let end = 0;
   for (const [, closing, name, , empty, content] of text.matchAll(token)) {
-    if (content !== undefined) expect(content.replace(/&(?:amp|lt|gt|quot);/g, "")).not.toMatch(/&/);
+    if (content !== undefined) expect(content.replace(/&(?:amp|lt|gt|quot|#39);/g, "")).not.toMatch(/&/);
     else if (closing === "/") expect(open.pop()).toBe(name);
     else if (empty !== "/") open.push(name as string);
   }

@@ -195,6 +195,8 @@ describe("renderRoutingReport", () => {
     const bare = slow.map((point) => ({ ...point, speedUp: null }));
     expect(renderRoutingReport({ ...trace, curve: bare })).toContain("Quality against r");
     expect(renderRoutingReport({ ...trace, curve: bare.slice(0, 1) })).not.toMatch(/NaN|Infinity/);
+    const far = curve.map((point, i) => ({ ...point, value: (i % 2 === 0 ? 1 : -1) * 1.5e308 }));
+    expect(renderRoutingReport({ ...trace, curve: far })).not.toMatch(/NaN|Infinity/);
     const rising = curve.map((point, i) => ({ ...point, metric: "loss", value: i < 2 ? 1e-30 : -4 }));
     expect(renderRoutingReport({ ...trace, curve: rising })).not.toMatch(/NaN|Infinity/);
   });
@@ -204,6 +206,11 @@ describe("renderRoutingReport", () => {
     expect(sound.match(/class="wave"/g)).toHaveLength(2);
     expect(sound).toContain(">0.2 s</text>");
     expect(sound).not.toContain("img-src");
+    const [clip] = audioSample().sequences as [RoutingTrace["sequences"][number]];
+    for (const seconds of [5e-324, 1.5e308]) {
+      const audio = { ...(clip.audio as NonNullable<typeof clip.audio>), seconds };
+      expect(renderRoutingReport({ ...audioSample(), sequences: [{ ...clip, audio }] })).not.toMatch(/NaN|Infinity/);
+    }
     const pictures = renderRoutingReport(imageSample());
     expect(pictures).toContain("img-src data:;");
     // Each picture lies in the page once and is drawn once for all layers and once per layer.

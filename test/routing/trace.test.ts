@@ -109,6 +109,7 @@ describe("parseTrace", () => {
       ["trace.model", ["model"], undefined],
       ["trace.settings", ["settings"], []],
       ["trace.layers", ["layers"], -1],
+      ["trace.layers", ["layers"], 1025],
       ["trace.sequences", ["sequences"], {}],
       ["trace.sequences[1].layers", ["sequences", 1, "layers"], [null, null]],
       ["trace.sequences[0].tokens[1]", ["sequences", 0, "tokens", 1], 5],
@@ -178,8 +179,20 @@ function expectFaults(
   }
 }
 
-describe("expectTraceOf", () => {
-  it("refuses a trace of another model and names both", () => {
+describe("a trace of another model", () => {
+  it("is refused where it is read, before its sequences are", () => {
+    const text = JSON.stringify({ ...trace, sequences: "unread" });
+    const refused = expect.objectContaining({
+      code: "BAD_INPUT",
+      where: "trace.model",
+      message: 'the trace is of "tiny" (3 layers), not of "small" (3 layers)',
+    });
+    expect(() => parseTrace(text, { model: "small", layers: 3 })).toThrow(refused);
+    expect(() => parseTrace(text, { model: "tiny", layers: 3 })).toThrow(/trace\.sequences is not a list/);
+    expect(parseTrace(JSON.stringify(trace), { model: "tiny", layers: 3 })).toEqual(parseTrace(JSON.stringify(trace)));
+  });
+
+  it("is refused in memory, and both are named", () => {
     expect(() => expectTraceOf(trace, { model: "tiny", layers: 3 })).not.toThrow();
     expect(() => expectTraceOf(trace, { model: "other", layers: 1 })).toThrow(
       expect.objectContaining({
