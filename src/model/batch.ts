@@ -20,6 +20,12 @@ const TAKEN: Readonly<Record<HostShape["input"]["kind"], string>> = {
   audio: "audio or features",
   image: "images or features",
 };
+/** What a batch of a host's own kind of input holds: images are cut into rows of features before they are run. */
+export const sources: Readonly<Record<HostShape["input"]["kind"], Batch["source"]>> = {
+  ids: "ids",
+  audio: "audio",
+  image: "features",
+};
 const KINDS = ["ids", "texts", "audio", "images", "features"] as const;
 
 function refuse(message: string, where: string, fix: string): never {

@@ -16,7 +16,7 @@ import { abortable } from "./abortable.ts";
 import { AddedHeads } from "./added-heads.ts";
 import { AdapterStore } from "./adapter-store.ts";
 import type { AdapterReport } from "./adapter-store.ts";
-import { packBatch } from "./batch.ts";
+import { packBatch, sources } from "./batch.ts";
 import type { Batch } from "./batch.ts";
 import type { Active } from "./composed.ts";
 import { contentsOf } from "./contents.ts";
@@ -318,7 +318,7 @@ export class Model {
   /** Counts what a run of these lengths would do: launches, FLOPs, bytes, arena (see {@link Explanation}). */
   async explain(rows: readonly number[], options: RunOptions = {}): Promise<Explanation> {
     this.#alive();
-    const source = this.host.shape.input.kind === "ids" ? "ids" : "audio";
+    const source = sources[this.host.shape.input.kind];
     const request = this.#request({ source, rows, arrays: {}, tokens: null }, options, this.#active);
     return this.#enqueue(() => this.#runner.explain(request));
   }

@@ -103,6 +103,13 @@ describe("the base", () => {
     expect(hiddenOf(single)).toEqual(hiddenOf(batch).slice(9 * SIZES.width));
   });
 
+  test("is explained by the plan that its images run", async () => {
+    await model.run({ images: IMAGES });
+    const before = (await sharedGpu()).memory;
+    await model.explain(IMAGES.map(() => 9));
+    expect((await sharedGpu()).memory).toEqual(before);
+  });
+
   test("a bare checkpoint without prefix, classifier and biases of queries, with a pooler", async () => {
     const bare = plainCheckpoint("", false);
     const { "classifier.weight": _, "classifier.bias": __, ...rest } = bare;
