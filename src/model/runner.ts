@@ -131,7 +131,7 @@ export class Runner {
       heads: request.heads.map((name) => this.#heads.useOf(name)),
       captures: request.captures,
     };
-    const key = `${signatureKey(signature, routing?.fingerprint)} ${this.#fusionVersions(composed)}`;
+    const key = `${signatureKey(signature, routing?.fingerprint ?? "")} ${this.#fusionVersions(composed)}`;
     const { host, maxRows } = this.#parts;
     const { bank, fusions } = this.#store;
     const built = this.#plans.builtOf(key) ?? buildModel({ host, bank, fusions, programs }, signature);
@@ -215,7 +215,10 @@ function givenRows(routing: Routing | null, layers: number): Pick<LengthParts, "
   return { given, reduction: (layer) => reductions(routing.policy, layers)[layer] ?? 1 };
 }
 
-/** Equal keys build equal graphs: router weights and the adapter's name are data, and what a router builds is its fingerprint. */
-function signatureKey({ routing, ...rest }: Signature, fingerprint: string | undefined): string {
-  return JSON.stringify({ ...rest, lambda: routing?.lambda, fingerprint });
+/**
+ * Equal keys build equal graphs: router weights and the adapter's name are data, and what routing builds, a λ given by hand included,
+ * is its fingerprint. That text is long and a run makes its key anew: it is not escaped into another one.
+ */
+function signatureKey({ routing: _, ...rest }: Signature, fingerprint: string): string {
+  return `${JSON.stringify(rest)} ${fingerprint}`;
 }
