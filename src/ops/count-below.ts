@@ -1,9 +1,8 @@
 /** @file How many numbers of an ascending list lie below each bound: where the pieces of a cut begin among selected rows. */
 
-import { elementCount, expectTensor, foldGrid, trafficBytes } from "./op.ts";
-import type { Dim, Op, SizeOf, TensorType } from "./op.ts";
-
-const WORKGROUP = 64;
+import { flatLaunch } from "./item-launch.ts";
+import { expectTensor, trafficBytes } from "./op.ts";
+import type { Dim, Op } from "./op.ts";
 
 /** sorted[K] u32 ascending, bounds[B] u32 -> y[B] u32, the number of entries of `sorted` below each bound. */
 export const countBelow: Op = {
@@ -15,9 +14,8 @@ export const countBelow: Op = {
   cost: (call, size) => ({ flops: 0, bytes: trafficBytes(call, size) }),
   variants: () => ["item"],
   launch: ({ inputs, outputs }) => {
-    const bounds = (size: SizeOf): number => elementCount(outputs.y as TensorType, size);
-    const grid = (size: SizeOf): readonly [number, number, number] => foldGrid(Math.ceil(bounds(size) / WORKGROUP));
-    const uniform = { items: inputs.sorted?.shape[0] as Dim, bounds, grid_width: (size: SizeOf) => grid(size)[0] };
-    return [{ kernel: "count-below", constants: { WORKGROUP }, uniform, grid }];
+    const bounds = outputs.y?.shape[0] as Dim;
+    const uniform = { items: inputs.sorted?.shape[0] as Dim, bounds };
+    return [flatLaunch({ kernel: "count-below", items: bounds, uniform })];
   },
 };

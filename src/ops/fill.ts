@@ -1,7 +1,8 @@
 /** @file A constant in every element: the routing weights of a selection that has none, say. */
 
 import { EngineError } from "../errors.ts";
-import { elementCount, expectTensor, foldGrid } from "./op.ts";
+import { flatLaunch } from "./item-launch.ts";
+import { elementCount, expectTensor } from "./op.ts";
 import type { Op, SizeOf, TensorType } from "./op.ts";
 
 /** Attributes of `fill`. */
@@ -11,8 +12,6 @@ export interface FillAttributes {
   readonly axes?: number;
   readonly [name: string]: number | undefined;
 }
-
-const WORKGROUP = 64;
 
 /** x of any shape, read for its shape only -> y of the same shape, or of its first `axes` axes, all `value`. */
 export const fill: Op<FillAttributes> = {
@@ -32,14 +31,6 @@ export const fill: Op<FillAttributes> = {
   variants: () => ["item"],
   launch: ({ outputs, attributes }) => {
     const items = (size: SizeOf): number => elementCount(outputs.y as TensorType, size);
-    const grid = (size: SizeOf): readonly [number, number, number] => foldGrid(Math.ceil(items(size) / WORKGROUP));
-    return [
-      {
-        kernel: "fill",
-        constants: { WORKGROUP },
-        uniform: { items, grid_width: (size) => grid(size)[0], value: () => attributes.value },
-        grid,
-      },
-    ];
+    return [flatLaunch({ kernel: "fill", items, uniform: { items, value: attributes.value } })];
   },
 };

@@ -3,7 +3,7 @@
 import { EngineError } from "../errors.ts";
 import { activationCodes } from "./activation.ts";
 import { counted } from "./cost.ts";
-import { expectDim, expectTensor, foldGrid, staticDim } from "./op.ts";
+import { expectDim, expectTensor, gridOver, staticDim } from "./op.ts";
 import type { Attributes, DeviceTraits, Dim, Launch, Op, OpCall, SizeOf, TensorType } from "./op.ts";
 
 /** Attributes of {@link fusion}. */
@@ -122,13 +122,13 @@ function fusionLaunch(call: OpCall<FusionAttributes>, variant: string, device: D
   const [rows, hiddenWidth] = (inputs.hidden as TensorType).shape as readonly [Dim, number];
   const lanes = LANE_ROWS[device.software ? "software" : "hardware"];
   const rowsPerWorkgroup = variant === "lane" ? lanes : 1;
-  const grid = (size: SizeOf): readonly [number, number, number] => foldGrid(Math.ceil(size(rows) / rowsPerWorkgroup));
+  const { grid, grid_width } = gridOver(rows, rowsPerWorkgroup);
   return {
     kernel: variant === "lane" ? "fusion" : "fusion.workgroup",
     constants: { ADAPTERS: adapters, WIDTH: width, WORKGROUP: variant === "lane" ? lanes : WORKGROUP_LANES },
     uniform: {
       rows,
-      grid_width: (size) => grid(size)[0],
+      grid_width,
       slot: slot === undefined ? 0 : slotOf(slot, inputs.table?.shape[0] as number),
       hidden_stride: hiddenWidth / 4,
       score_stride: (inputs.score?.shape[1] as number) / 4,

@@ -190,3 +190,13 @@ export function foldGrid(workgroups: number): readonly [number, number, number] 
   const y = Math.ceil(workgroups / limit);
   return [Math.ceil(workgroups / y), y, 1];
 }
+
+/** A grid whose workgroups take `each` of some items, and the uniform `grid_width`, by which kernels unfold it. */
+export function gridOver(
+  items: Dim | ((size: SizeOf) => number),
+  each: number,
+): { readonly grid: Launch["grid"]; readonly grid_width: (size: SizeOf) => number } {
+  const count = typeof items === "function" ? items : (size: SizeOf): number => size(items);
+  const grid: Launch["grid"] = (size) => foldGrid(Math.ceil(count(size) / each));
+  return { grid, grid_width: (size) => grid(size)[0] };
+}

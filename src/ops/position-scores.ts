@@ -1,8 +1,9 @@
 /** @file Scores that depend on a row's place alone: the first rows, evenly spaced ones, or random ones (MATHS §1.5). */
 
 import { EngineError } from "../errors.ts";
-import { elementCount, expectDim, expectTensor, foldGrid, trafficBytes } from "./op.ts";
-import type { Attributes, Dim, Op, SizeOf, TensorType } from "./op.ts";
+import { flatLaunch } from "./item-launch.ts";
+import { expectDim, expectTensor, trafficBytes } from "./op.ts";
+import type { Attributes, Dim, Op, TensorType } from "./op.ts";
 import { segmentCount } from "./per-segment.ts";
 
 /** Attributes of {@link positionScores}. */
@@ -15,7 +16,6 @@ export interface PositionScoresAttributes extends Attributes {
 }
 
 const MODES: Readonly<Record<PositionScoresAttributes["mode"], number>> = { first: 0, strided: 1, random: 2 };
-const WORKGROUP = 64;
 
 /**
  * x[R, …] (read for its row count only), segments[S + 1], selected_segments[S + 1] for `strided`, keys[S] u32 for `random` (a number
@@ -42,22 +42,16 @@ export const positionScores: Op<PositionScoresAttributes> = {
   },
   variants: () => ["item"],
   launch: ({ inputs, outputs, attributes }) => {
-    const rows = (size: SizeOf): number => elementCount(outputs.y as TensorType, size);
-    const grid = (size: SizeOf): readonly [number, number, number] => foldGrid(Math.ceil(rows(size) / WORKGROUP));
+    const rows = outputs.y?.shape[0] as Dim;
+    const segments = segmentCount(inputs.segments as TensorType);
     const { mode, seed = 0, stream = 0 } = attributes;
     return [
-      {
+      flatLaunch({
         kernel: "position-scores",
-        constants: { MODE: MODES[mode], WORKGROUP },
-        uniform: {
-          rows,
-          segments: segmentCount(inputs.segments as TensorType),
-          grid_width: (size) => grid(size)[0],
-          seed: () => seed,
-          stream: () => stream,
-        },
-        grid,
-      },
+        items: rows,
+        constants: { MODE: MODES[mode] },
+        uniform: { rows, segments, seed, stream },
+      }),
     ];
   },
 };

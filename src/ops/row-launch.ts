@@ -1,7 +1,7 @@
 /** @file How kernels that reduce rows are launched: one or two rows per invocation, or one per workgroup. */
 
-import type { Constants, DeviceTraits, Dim, Launch, SizeOf } from "./op.ts";
-import { foldGrid } from "./op.ts";
+import type { Constants, DeviceTraits, Dim, Launch } from "./op.ts";
+import { gridOver } from "./op.ts";
 
 /** Who computes a row: one invocation, one invocation for two rows, or one workgroup for a row. */
 export type RowVariant = "lane" | "pair" | "workgroup";
@@ -40,10 +40,10 @@ export function itemLibrary(width: number): string {
  */
 export function rowLaunch({ kernel, variant, width, rows, constants, uniform }: RowLaunch): Launch {
   const rowsPerWorkgroup = variant === "workgroup" ? 1 : ROWS_PER_WORKGROUP;
-  const grid = (size: SizeOf): readonly [number, number, number] => foldGrid(Math.ceil(size(rows) / rowsPerWorkgroup));
+  const { grid, grid_width } = gridOver(rows, rowsPerWorkgroup);
   const shared = {
     constants: { ...constants, WIDTH: width, ROWS: rowsPerWorkgroup },
-    uniform: { rows, grid_width: (size: SizeOf) => grid(size)[0], ...uniform },
+    uniform: { rows, grid_width, ...uniform },
     grid,
   };
   if (variant === "pair") return { ...shared, kernel: `${kernel}.pair`, libs: [itemLibrary(width)] };
