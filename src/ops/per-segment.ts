@@ -45,12 +45,16 @@ export function segmentLaunch(
   };
 }
 
-/** Checks the inputs that the selections share: scores[R], segments[S + 1], selected_segments[S + 1]. */
-export function expectSelection(op: string, inputs: Readonly<Record<string, TensorType>>): TensorType {
+/** Checks the inputs that the selections share: scores[R], segments[S + 1], and offsets of what each may select [S + 1]. */
+export function expectSelection(
+  op: string,
+  inputs: Readonly<Record<string, TensorType>>,
+  table = "selected_segments",
+): TensorType {
   const scores = expectTensor(op, "scores", inputs.scores, 1);
   const segments = expectTensor(op, "segments", inputs.segments, 1, ["u32"]);
-  const selected = expectTensor(op, "selected_segments", inputs.selected_segments, 1, ["u32"]);
-  expectDim(op, "selected_segments axis 0", selected.shape[0], segments.shape[0] as Dim);
+  const selected = expectTensor(op, table, inputs[table], 1, ["u32"]);
+  expectDim(op, `${table} axis 0`, selected.shape[0], segments.shape[0] as Dim);
   return scores;
 }
 

@@ -5,7 +5,7 @@
 
 import { foldGrid } from "./op.ts";
 import type { DeviceTraits, Dim, Launch, OpCall, SizeOf, TensorType } from "./op.ts";
-import { laneConstants, segmentCount, segmentLaunch, segmentVariants } from "./per-segment.ts";
+import { laneConstants, segmentCount, segmentLaunch, segmentVariants, selectionVariants } from "./per-segment.ts";
 
 /** Most rows of a capacity for which one workgroup per segment comes first. */
 const ONE_LAUNCH_ROWS = 65_536;
@@ -36,9 +36,10 @@ export const radixScratch: Readonly<Record<string, number>> = {
   selections: 4 * (RADIX_PASSES + 1),
 };
 
-/** @returns the variants by blocks that come before those with one workgroup per segment: none for up to 65,536 rows. */
-export function blockVariants(rows: number): readonly string[] {
-  return rows > ONE_LAUNCH_ROWS ? [`${PREFIX}${BLOCK_ROWS}`] : [];
+/** @returns variants of a selection: of more than 65,536 rows by blocks before those with one workgroup per segment. */
+export function blockVariants(call: Pick<OpCall, "inputs">, device: DeviceTraits, capacity: SizeOf): readonly string[] {
+  const byBlocks = capacity(call.inputs.scores?.shape[0] as Dim) > ONE_LAUNCH_ROWS ? [`${PREFIX}${BLOCK_ROWS}`] : [];
+  return [...byBlocks, ...selectionVariants(call, device, capacity)];
 }
 
 /** @returns how a variant `blocks-<rows of a block>` launches, or null for any other. */

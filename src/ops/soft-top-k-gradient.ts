@@ -4,11 +4,10 @@ import { EngineError } from "../errors.ts";
 import { elementCount, expectDim, expectTensor, trafficBytes } from "./op.ts";
 import type { Dim, Op, TensorType } from "./op.ts";
 import { expectSelection, segmentLaunch, selectionVariants } from "./per-segment.ts";
-import { checkSoftTopK, filledIn, paperUniform } from "./soft-top-k.ts";
+import { FLOPS_PER_TERM, checkSoftTopK, filledIn, paperUniform } from "./soft-top-k.ts";
 import type { SoftTopKAttributes } from "./soft-top-k.ts";
 
 const MOST_ITERATIONS = 64; // the unrolled iterations lie in workgroup memory
-const FLOPS_PER_TERM = 5; // two subtractions, a minimum, a product, an exponential
 const EXACT_FLOPS = 6; // a product and two sums, then a difference, a product, a quotient
 
 /**

@@ -6,7 +6,7 @@
 import { EngineError } from "../errors.ts";
 import { elementCount, trafficBytes } from "./op.ts";
 import type { Attributes, Dim, Launch, Op, OpCall, SizeOf, TensorType } from "./op.ts";
-import { expectSelection, segmentLaunch, selectionVariants } from "./per-segment.ts";
+import { expectSelection, segmentLaunch } from "./per-segment.ts";
 import { blockVariants, radixLaunches, radixScratch, segmentBlocks } from "./segment-blocks.ts";
 import type { SegmentBlocks } from "./segment-blocks.ts";
 
@@ -43,7 +43,8 @@ export function filledIn(attributes: SoftTopKAttributes): SoftTopKAttributes & t
   return { ...softTopKDefaults, ...(Object.fromEntries(given) as SoftTopKAttributes) };
 }
 
-const FLOPS_PER_TERM = 5; // two subtractions, a minimum, a product, an exponential
+/** FLOPs of one row in one evaluation of the operator, or of its derivative. */
+export const FLOPS_PER_TERM = 5; // two subtractions, a minimum, a product, an exponential
 const EXACT_STEPS = 12; // typical evaluations of the exact solver
 
 /**
@@ -65,10 +66,7 @@ export const softTopK: Op<SoftTopKAttributes> = {
       bytes: trafficBytes(call, size),
     };
   },
-  variants: (call, device, capacity) => [
-    ...blockVariants(capacity(call.inputs.scores?.shape[0] as Dim)),
-    ...selectionVariants(call, device, capacity),
-  ],
+  variants: (call, device, capacity) => blockVariants(call, device, capacity),
   launch: (call, variant, device, capacity) => {
     const { mode, epsilon } = call.attributes;
     const segments = call.inputs.segments as TensorType;

@@ -1,9 +1,9 @@
 /** @file The rows of every segment whose score is above a threshold, at most as many as it has room for. */
 
 import { EngineError } from "../errors.ts";
-import { elementCount, expectDim, expectTensor, runtimeDim, trafficBytes } from "./op.ts";
-import type { Attributes, Dim, Launch, Op, OpCall, SizeOf, TensorType } from "./op.ts";
-import { segmentCount, segmentLaunch, selectionVariants } from "./per-segment.ts";
+import { elementCount, runtimeDim, trafficBytes } from "./op.ts";
+import type { Attributes, Launch, Op, OpCall, SizeOf, TensorType } from "./op.ts";
+import { expectSelection, segmentCount, segmentLaunch, selectionVariants } from "./per-segment.ts";
 
 /** Attributes of {@link thresholdRows}. */
 export interface ThresholdRowsAttributes extends Attributes {
@@ -28,10 +28,8 @@ const KEY_READS = 6; // at most: one count, four passes of the radix select, one
 export const thresholdRows: Op<ThresholdRowsAttributes> = {
   stem: "threshold-rows",
   infer: (inputs, { threshold, count }) => {
-    expectTensor("threshold-rows", "scores", inputs.scores, 1);
-    const segments = expectTensor("threshold-rows", "segments", inputs.segments, 1, ["u32"]);
-    const capacity = expectTensor("threshold-rows", "capacity_segments", inputs.capacity_segments, 1, ["u32"]);
-    expectDim("threshold-rows", "capacity_segments axis 0", capacity.shape[0], segments.shape[0] as Dim);
+    expectSelection("threshold-rows", inputs, "capacity_segments");
+    const segments = inputs.segments as TensorType;
     if (!Number.isFinite(threshold)) {
       throw new EngineError("BAD_CONFIG", `threshold-rows: threshold is ${threshold}, expected a finite number`, {
         where: "threshold-rows.threshold",

@@ -2,7 +2,7 @@
 
 import { elementCount, foldGrid, runtimeDim, trafficBytes } from "./op.ts";
 import type { Attributes, Dim, Launch, Op, Shape, TensorType } from "./op.ts";
-import { expectSelection, segmentLaunch, selectionVariants } from "./per-segment.ts";
+import { expectSelection, segmentLaunch } from "./per-segment.ts";
 import { blockVariants, radixLaunches, radixScratch, segmentBlocks } from "./segment-blocks.ts";
 
 /** Attributes of {@link topK}. */
@@ -34,10 +34,7 @@ export const topK: Op<TopKAttributes> = {
     flops: KEY_READS * elementCount(call.inputs.scores as TensorType, size),
     bytes: trafficBytes(call, size),
   }),
-  variants: (call, device, capacity) => [
-    ...blockVariants(capacity(call.inputs.scores?.shape[0] as Dim)),
-    ...selectionVariants(call, device, capacity),
-  ],
+  variants: (call, device, capacity) => blockVariants(call, device, capacity),
   launch: (call, variant, device, capacity) => {
     const offsets = call.inputs.segments as TensorType;
     // One workgroup more than segments: it writes the last entry of `invalid`.
