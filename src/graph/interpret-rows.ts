@@ -6,11 +6,12 @@
  */
 
 import type { ReferenceTensor, ReferenceTensors } from "../reference/tensor.ts";
-import { evaluateNode } from "./interpret.ts";
+import { evaluateNode, foundSize } from "./interpret.ts";
 import type { InterpretOptions } from "./interpret.ts";
 import { rowRule } from "./row-rules.ts";
 import type { SmallerCall } from "./row-rules.ts";
 import { sizeLookup } from "./schedule.ts";
+import type { Sizes } from "./schedule.ts";
 import { valueKey } from "./value.ts";
 import type { Graph, Node, Value } from "./value.ts";
 
@@ -52,11 +53,15 @@ export function interpretRows(graph: Graph, options: InterpretRowsOptions): Map<
   return new Map([...graph.outputs].map(([name, value]) => [name, known.rows(value, options.wanted[name] ?? null)]));
 }
 
-/** Nodes that are needed in full before any row can be chosen: tables that rules read, what is wanted in full, and all before. */
+/**
+ * Nodes that are needed in full before any row can be chosen: those that find a length, tables that rules read, what is wanted in
+ * full, and all before.
+ */
 function wholeNodes(graph: Graph, { wanted }: InterpretRowsOptions): ReadonlySet<Node> {
   const found = new Set<Node>();
   for (const [name, { node }] of graph.outputs) if ((wanted[name] ?? null) === null) found.add(node);
   for (const node of graph.nodes) {
+    if (node.op?.deviceCount !== undefined) found.add(node);
     for (const role of rowRule(node)?.reads ?? []) {
       const value = node.inputs[role];
       if (value !== undefined) found.add(value.node);
@@ -74,7 +79,7 @@ function neededParts(
   options: InterpretRowsOptions,
   { whole, known }: { readonly whole: ReadonlySet<Node>; readonly known: KnownValues },
 ): ReadonlyMap<Node, Part> {
-  const size = sizeLookup(options.sizes);
+  const size = sizeLookup(known.sizes);
   const demands = new Map<Node, Set<number> | null>();
   const demand = (node: Node, rows: WantedRows): void => {
     const before = demands.get(node);
@@ -102,10 +107,17 @@ function neededParts(
 /** What has been computed so far. */
 class KnownValues {
   readonly #options: InterpretOptions;
+  readonly #sizes: Record<string, number>;
   readonly #values = new Map<string, Known>();
 
   constructor(options: InterpretOptions) {
-    this.#options = options;
+    this.#sizes = { ...options.sizes };
+    this.#options = { ...options, sizes: this.#sizes };
+  }
+
+  /** Lengths by symbol: those that an op finds as soon as it has been computed. */
+  get sizes(): Sizes {
+    return this.#sizes;
   }
 
   /** Rows of a value that is known at least there. */
@@ -127,6 +139,7 @@ class KnownValues {
       const value = node.outputs[name];
       if (value !== undefined) this.#values.set(valueKey(value), { rows: part?.rows ?? null, tensor });
     }
+    if (part === null) Object.assign(this.#sizes, foundSize(node, computed));
   }
 
   #part(node: Node, inputs: ReferenceTensors, rows: Uint32Array): ReferenceTensors {

@@ -3,8 +3,10 @@
 import { evaluate } from "../../src/graph/evaluate.ts";
 import { GraphBuilder } from "../../src/graph/builder.ts";
 import { interpret } from "../../src/graph/interpret.ts";
-import type { Reference } from "../../src/graph/interpret.ts";
+import type { InterpretOptions, Reference } from "../../src/graph/interpret.ts";
 import type { HostTensor } from "../../src/graph/plan.ts";
+import { sizeLookup } from "../../src/graph/schedule.ts";
+import type { Sizes } from "../../src/graph/schedule.ts";
 import type { Graph, Node, Value } from "../../src/graph/value.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { elementwise } from "../../src/ops/elementwise.ts";
@@ -64,22 +66,27 @@ export function randomInputs(
   return inputs;
 }
 
+/** Inputs of a graph as its references take them. */
+export function sourcesOf(
+  graph: Graph,
+  inputs: Readonly<Record<string, Float32Array | Uint32Array>>,
+  sizes: Sizes,
+): InterpretOptions["sources"] {
+  return (name) => {
+    const node = graph.nodes.find(({ label, kind }) => kind === "input" && label === name) as Node;
+    const shape = (node.outputs.value as Value).type.shape.map(sizeLookup(sizes));
+    const data = inputs[name] as Float32Array | Uint32Array;
+    return { shape, data: data instanceof Uint32Array ? data : Float64Array.from(data) };
+  };
+}
+
 /** The float64 values of a graph's outputs. */
 export function truth(
   graph: Graph,
   inputs: Record<string, Float32Array | Uint32Array>,
   sizes: Record<string, number>,
 ): Map<string, ReferenceTensor> {
-  const shapeOf = (name: string): number[] => {
-    const node = graph.nodes.find(({ label, kind }) => kind === "input" && label === name) as Node;
-    return (node.outputs.value as Value).type.shape.map((dim) =>
-      typeof dim === "number" ? dim : (sizes[dim.symbol] as number) * dim.times,
-    );
-  };
-  const sources = (name: string): ReferenceTensor => {
-    const data = inputs[name] as Float32Array | Uint32Array;
-    return { shape: shapeOf(name), data: data instanceof Uint32Array ? data : Float64Array.from(data) };
-  };
+  const sources = sourcesOf(graph, inputs, sizes);
   return interpret(graph, { references: references as Record<string, Reference>, sources, sizes });
 }
 

@@ -10,8 +10,7 @@ import { interpret } from "../../src/graph/interpret.ts";
 import type { InterpretOptions, Reference } from "../../src/graph/interpret.ts";
 import { interpretRows } from "../../src/graph/interpret-rows.ts";
 import { optimize } from "../../src/graph/passes/optimize.ts";
-import { sizeLookup } from "../../src/graph/schedule.ts";
-import type { Graph, Node, Value } from "../../src/graph/value.ts";
+import type { Graph, Value } from "../../src/graph/value.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { runtimeDim } from "../../src/ops/op.ts";
 import { pool } from "../../src/ops/pool.ts";
@@ -19,7 +18,8 @@ import { generator, normal } from "../../src/random.ts";
 import { references } from "../../src/reference/index.ts";
 import type { ReferenceTensor } from "../../src/reference/tensor.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
-import { PICKED, ROWS, Sketch, randomInputs } from "./fixtures.ts";
+import { CountedSketch, feeds } from "./counted-graph.ts";
+import { PICKED, ROWS, Sketch, randomInputs, sourcesOf } from "./fixtures.ts";
 
 const allReferences = references as Readonly<Record<string, Reference>>;
 
@@ -147,13 +147,7 @@ describe("single ops", () => {
     const graph = b.finish({ y: build(b) });
     const inputs: Record<string, Float32Array | Uint32Array> = randomInputs(graph, SIZES);
     inputs.segments = Uint32Array.of(0, 4, 12);
-    const sources = (name: string): ReferenceTensor => {
-      const node = graph.nodes.find(({ kind, label }) => kind === "input" && label === name) as Node;
-      const shape = (node.outputs.value as Value).type.shape.map(sizeLookup(SIZES));
-      const data = inputs[name] as Float32Array | Uint32Array;
-      return { shape, data: data instanceof Uint32Array ? data : Float64Array.from(data) };
-    };
-    const options = { sources, sizes: SIZES };
+    const options = { sources: sourcesOf(graph, inputs, SIZES), sizes: SIZES };
     return expectSameRows(graph, options, { y: Uint32Array.from(rows) });
   }
 
@@ -191,6 +185,20 @@ describe("single ops", () => {
     // Keys of the first sequence, four rows, are enough for its last row.
     const { part, whole } = check(causal, [3]);
     expect([part, whole]).toEqual([5, 24]);
+  });
+
+  test("rows that an op has counted, under another shape", () => {
+    const b = new CountedSketch();
+    const { rows, positions } = b.above(0);
+    const taken = b.reshape(b.take(b.input("x", [ROWS, 6]), rows), [PICKED, 2, 3]);
+    const graph = b.finish({ taken, positions });
+    const { inputs, sizes } = feeds(graph, { lengths: [4, 0, 8], room: [3, 0, 8] });
+    const options = { sources: sourcesOf(graph, inputs, sizes), sizes };
+    const { shape } = interpret(graph, { ...options, references: allReferences }).get("taken") as ReferenceTensor;
+    expect(shape[0]).toBeGreaterThan(2);
+    expect(shape[0]).toBeLessThan(sizes.picked as number);
+    expectSameRows(graph, options, {});
+    expectSameRows(graph, options, { taken: Uint32Array.of(0, 2) });
   });
 
   test("an op without a rule is computed in full", () => {
