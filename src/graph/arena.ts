@@ -1,8 +1,9 @@
 /** @file The arena: slot buffers shared by all plans of one model, which run one after another. */
 
 import type { BufferSlice, Gpu, Readback } from "../gpu/gpu.ts";
+import { bufferUsage } from "../gpu/usage.ts";
 
-const USAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
+const USAGE = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
 
 /** Slot buffers that grow to the largest plan. Growing a slot changes `generation`: plans then bind anew. */
 export class Arena {

@@ -2,6 +2,7 @@
 
 import { EngineError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { bufferUsage } from "../gpu/usage.ts";
 import { byteLength } from "../ops/op.ts";
 import type { TensorType } from "../ops/op.ts";
 
@@ -24,7 +25,7 @@ export class Parameters {
     if (this.#known.has(name))
       throw new EngineError("UNKNOWN_NAME", `the parameter ${name} exists already`, { where: name });
     const size = byteLength(type, staticSize);
-    const usage = GPU_STORAGE | GPU_COPY_DST | GPU_COPY_SRC;
+    const usage = bufferUsage.storage | bufferUsage.copyTarget | bufferUsage.copySource;
     // Sixteen more than needed at most: kernels bind rows as vec4, and a binding must cover whole vectors.
     const buffer = this.#gpu.createBuffer({ label: name, size: Math.ceil(size / 16) * 16, usage });
     this.#known.set(name, { buffer, type });
@@ -78,11 +79,6 @@ export class Parameters {
     return parameter;
   }
 }
-
-// The numbers of GPUBufferUsage, which is no global in Node unless somebody puts it there.
-const GPU_COPY_SRC = 0x04;
-const GPU_COPY_DST = 0x08;
-const GPU_STORAGE = 0x80;
 
 function staticSize(dim: TensorType["shape"][number]): number {
   if (typeof dim === "number") return dim;

@@ -2,6 +2,7 @@
 
 import { EngineError } from "../errors.ts";
 import type { BufferSlice, Gpu, GpuTimer, Pipeline } from "../gpu/gpu.ts";
+import { bufferUsage } from "../gpu/usage.ts";
 import { byteLength, formatShape } from "../ops/op.ts";
 import type { SizeOf, TensorType } from "../ops/op.ts";
 import type { Arena } from "./arena.ts";
@@ -50,7 +51,7 @@ export interface PlanOptions {
   readonly choose?: VariantChoice;
 }
 
-const INPUT_USAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
+const INPUT_USAGE = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
 
 /** A graph bound to a device, at a capacity of rows. */
 export class Plan {

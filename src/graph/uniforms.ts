@@ -2,6 +2,7 @@
 
 import { EngineError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { bufferUsage } from "../gpu/usage.ts";
 import type { SizeOf } from "../ops/op.ts";
 import type { ScheduledLaunch, Sizes } from "./schedule.ts";
 
@@ -22,7 +23,8 @@ export class UniformBlock {
     this.#launches = launches;
     this.#bytes = new ArrayBuffer(Math.max(launches.length, 1) * STRIDE);
     this.#view = new DataView(this.#bytes);
-    this.buffer = gpu.createBuffer({ label: "uniforms", size: this.#bytes.byteLength, usage: 0x40 | 0x08 }); // UNIFORM | COPY_DST
+    const usage = bufferUsage.uniform | bufferUsage.copyTarget;
+    this.buffer = gpu.createBuffer({ label: "uniforms", size: this.#bytes.byteLength, usage });
   }
 
   /** Byte range of a launch's struct. */
