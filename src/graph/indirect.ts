@@ -8,10 +8,8 @@
  */
 
 import { EngineError } from "../errors.ts";
-import { specialize } from "../gpu/kernel-source.ts";
-import { kernels, libs } from "../kernels.gen.ts";
 import type { Dim, Launch, SizeOf } from "../ops/op.ts";
-import { callOf, sizeLookup } from "./schedule.ts";
+import { callOf, sizeLookup, withSource } from "./schedule.ts";
 import type { ScheduledLaunch, Sizes, Step } from "./schedule.ts";
 import type { Value } from "./value.ts";
 
@@ -110,5 +108,5 @@ function gridLaunch(symbol: string, output: string, launches: number): Scheduled
     uniform: { launches, step: (size) => rowsPerStep(size({ symbol, times: 1 })) },
     grid: () => [Math.ceil(launches / LANES), 1, 1],
   };
-  return { launch, source: specialize({ kernels, libs }, KERNEL, launch.constants), sets: { symbol, output } };
+  return { ...withSource(launch), sets: { symbol, output } };
 }

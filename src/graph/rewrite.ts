@@ -1,6 +1,5 @@
 /** @file The frame of all passes: a graph is rebuilt node by node, and a rule may put something better in a node's place. */
 
-import type { Op } from "../ops/op.ts";
 import { GraphBuilder } from "./builder.ts";
 import { valueKey } from "./value.ts";
 import type { AnyOp, Graph, Node, Value } from "./value.ts";
@@ -54,7 +53,7 @@ function rebuild(node: Node, rule: Rule, context: RewriteContext): Readonly<Reco
   const inputs = Object.fromEntries(Object.entries(node.inputs).map(([role, value]) => [role, context.mapped(value)]));
   if (node.kind === "view")
     return { value: context.builder.reshape(inputs.x as Value, (node.outputs.value as Value).type.shape) };
-  return rule(node, inputs, context) ?? context.builder.op(node.op as AnyOp as Op, inputs, node.attributes);
+  return rule(node, inputs, context) ?? context.builder.op(node.op as AnyOp, inputs, node.attributes);
 }
 
 function copySource(builder: GraphBuilder, value: Value): Value {

@@ -77,11 +77,12 @@ export function schedule(graph: Graph, device: DeviceTraits, capacities: Sizes, 
       throw new EngineError("LIMIT", `${op.stem}: ${message}`, { where: node.scope, fix });
     }
     const variant = choose?.(node, offered) ?? first;
-    const launches = op.launch(call, variant, device, capacity).map((launch) => ({
-      launch,
-      source: specialize({ kernels, libs }, launch.kernel, launch.constants, launch.libs),
-    }));
-    steps.push({ node, variant, launches });
+    steps.push({ node, variant, launches: op.launch(call, variant, device, capacity).map(withSource) });
   }
   return steps;
+}
+
+/** Specialises the kernel of a launch. */
+export function withSource(launch: Launch): ScheduledLaunch {
+  return { launch, source: specialize({ kernels, libs }, launch.kernel, launch.constants, launch.libs) };
 }
