@@ -327,7 +327,8 @@ function checkBindings({ gpu, graph, capacities }: PlanOptions, memory: MemoryPl
   }
 }
 
-function emptyTensor(type: TensorType, size: SizeOf): HostTensor {
+/** A value without elements. */
+export function emptyTensor(type: TensorType, size: SizeOf): HostTensor {
   const data = type.element === "u32" ? new Uint32Array(0) : new Float32Array(0);
   return { shape: type.shape.map(size), data };
 }

@@ -1,5 +1,6 @@
 /** @file From the outputs of a plan to what a run returns. */
 
+import { emptyTensor } from "../graph/plan.ts";
 import type { HostTensor, Plan, RunResult } from "../graph/plan.ts";
 import { sizeLookup } from "../graph/schedule.ts";
 import type { Value } from "../graph/value.ts";
@@ -17,7 +18,6 @@ export interface ResultParts {
   readonly shape: HostShape;
   readonly signature: Signature;
   readonly lengths: Lengths;
-  readonly trained: boolean;
   readonly wall: number;
   /** Names of the added heads, in the order in which the graph has them. */
   readonly heads: readonly string[];
@@ -39,9 +39,7 @@ function segmentsOf(value: Value, outputs: Outputs, { lengths }: ResultParts): U
   const selected = selectionOf(dim.symbol);
   if (selected?.rule.kind === "counted") return outputs[`routing.${selected.rule.layer}.segments`]?.data as Uint32Array;
   if (selected !== null) return lengths.table(selectionTable(selected, "segments"));
-  return /(^|\.)rows$/.test(dim.symbol) && isStage(dim.symbol)
-    ? lengths.table(dim.symbol.replace(/rows$/, "segments"))
-    : undefined;
+  return isStage(dim.symbol) ? lengths.table(dim.symbol.replace(/rows$/, "segments")) : undefined;
 }
 
 function tensor(value: Value, output: HostTensor, outputs: Outputs, parts: ResultParts): Tensor {
@@ -53,10 +51,8 @@ function tensor(value: Value, output: HostTensor, outputs: Outputs, parts: Resul
 /** Cuts packed attention probabilities into one [heads, q, kv] tensor per sequence. */
 function probabilities(value: Value, output: HostTensor, { shape, lengths }: ResultParts): Tensor[] {
   const { q_segments, kv_segments } = value.node.inputs;
-  const tableOf = (name: string): Uint32Array =>
-    (lengths.inputs[name] as Uint32Array | undefined) ?? lengths.table(name);
-  const queries = tableOf(q_segments?.node.label as string);
-  const keys = tableOf(kv_segments?.node.label as string);
+  const queries = lengths.table(q_segments?.node.label as string);
+  const keys = lengths.table(kv_segments?.node.label as string);
   const tensors: Tensor[] = [];
   let at = 0;
   for (let sequence = 0; sequence + 1 < queries.length; sequence += 1) {
@@ -70,9 +66,11 @@ function probabilities(value: Value, output: HostTensor, { shape, lengths }: Res
 }
 
 function routingOf(outputs: Record<string, HostTensor>, parts: ResultParts): RunOutput["routing"] {
-  const { signature, shape, trained } = parts;
-  if (signature.routing === null || !signature.outputs.includes("routing")) return null;
-  return reductions(signature.routing, shape.layers).map((reduction, layer): LayerRouting | null => {
+  const { signature, shape } = parts;
+  const policy = signature.routing;
+  if (policy === null || !signature.outputs.includes("routing")) return null;
+  const trained = policy.weights !== null;
+  return reductions(policy, shape.layers).map((reduction, layer): LayerRouting | null => {
     if (reduction === null) return null;
     const rows = (name: string): RoutedRows => {
       const part = (kind: string): HostTensor => outputs[`${name}.${kind}`] as HostTensor;
@@ -82,7 +80,7 @@ function routingOf(outputs: Record<string, HostTensor>, parts: ResultParts): Run
         scores: part("scores").data as Float32Array,
       };
     };
-    const keys = signature.routing?.router.keys === undefined ? {} : { keys: rows(`routing.${layer}.keys`) };
+    const keys = policy.router.keys === undefined ? {} : { keys: rows(`routing.${layer}.keys`) };
     return { ...rows(`routing.${layer}`), ...keys, trained };
   });
 }
@@ -92,7 +90,7 @@ function launchTimes(plan: Plan, milliseconds: readonly number[] | null): Launch
   const launches = plan.steps.flatMap(({ node, launches: own }) =>
     own.map(({ launch }) => ({ scope: node.scope, op: node.label, kernel: launch.kernel })),
   );
-  return launches.map((launch, index) => ({ ...launch, milliseconds: milliseconds[index] ?? 0 }));
+  return launches.map((launch, index) => ({ ...launch, milliseconds: milliseconds[index] as number }));
 }
 
 /** The rows of a head that belong to some sequences: those that took its adapter. */
@@ -146,9 +144,8 @@ export function assemble(plan: Plan, result: RunResult, parts: ResultParts): Run
 /** The outputs of a batch without any sequence: everything is there, and empty. */
 export function emptyResult(plan: Pick<Plan, "graph">, lengths: Lengths): RunResult {
   const size = sizeLookup(lengths.sizes);
-  const entries = [...plan.graph.outputs].map(([name, { type }]): [string, HostTensor] => {
-    const data = type.element === "u32" ? new Uint32Array(0) : new Float32Array(0);
-    return [name, { shape: type.shape.map(size), data }];
-  });
-  return { outputs: Object.fromEntries(entries), gpuMilliseconds: 0, launchMilliseconds: null };
+  const outputs = Object.fromEntries(
+    [...plan.graph.outputs].map(([name, { type }]) => [name, emptyTensor(type, size)]),
+  );
+  return { outputs, gpuMilliseconds: 0, launchMilliseconds: null };
 }

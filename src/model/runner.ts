@@ -93,7 +93,7 @@ export class Runner {
   async run(request: RunRequest): Promise<RunOutput> {
     const start = performance.now();
     const { plan, lengths, signature } = await this.#plan(request);
-    const { batch, composed, routing, profile } = request;
+    const { batch, composed, profile } = request;
     const result =
       batch.rows.length === 0
         ? emptyResult(plan, lengths)
@@ -105,7 +105,6 @@ export class Runner {
       shape: this.#parts.host.shape,
       signature,
       lengths,
-      trained: routing?.policy.weights !== null,
       wall: performance.now() - start,
       heads: request.heads,
       sequencesOf: (head) => sequencesOf(head, composed.dense, lengths.source, lastStage(lengths)),
