@@ -7,7 +7,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
 import type { Host, HostShape, WeightSpec } from "../hosts/host.ts";
 import { ROWS, segmentsInput } from "../hosts/symbols.ts";
-import { postNormLayer, preNormLayer, transformerMap } from "../hosts/transformer-layer.ts";
+import { transformerLayers } from "../hosts/transformer-layer.ts";
 import type { LayerSettings } from "../hosts/transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights } from "../hosts/weights.ts";
 import { normal } from "../random.ts";
@@ -89,14 +89,12 @@ export function syntheticHost(sizes: EncoderSizes): Host {
   const settings: LayerSettings = t5
     ? { shape, weights, activation: "gelu_new", eps: 1e-6, relativeBias }
     : { shape, weights, activation: "gelu", eps: 1e-12 };
-  const build = t5 ? preNormLayer : postNormLayer;
   return {
     shape,
     weights: specs,
     ignored: [],
     embed: (b) => ({ hidden: b.input("x", [ROWS, width]), segments: segmentsInput(b) }),
-    layer: (b, index, stream, sites) => build(b, stream, { settings, sites, prefix: `layers.${index}` }),
-    map: (index, map) => transformerMap(shape, `layers.${index}`, map),
+    ...transformerLayers(settings),
     finish: (_, x) => x,
     head: null,
   };

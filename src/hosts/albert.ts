@@ -6,7 +6,7 @@ import { embedIds } from "./embed-ids.ts";
 import { maskedLanguageHead, pooledClassifier } from "./heads.ts";
 import type { HeadPlan } from "./heads.ts";
 import type { Host, HostShape, HostSource, WeightSpec } from "./host.ts";
-import { postNormLayer, transformerMap } from "./transformer-layer.ts";
+import { transformerLayers } from "./transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights } from "./weights.ts";
 
 function groupWeights(prefix: string, group: number, shape: HostShape): WeightSpec[] {
@@ -62,8 +62,7 @@ export function albert(source: HostSource, half: boolean): Host {
       const { hidden, segments } = embedIds(b, weights, eps, site);
       return { hidden: weights.linear(b, hidden, "embeddings.mapping"), segments };
     },
-    layer: (b, index, stream, sites) => postNormLayer(b, stream, { settings, sites, prefix: prefixOfLayer(index) }),
-    map: (index, map) => transformerMap(shape, prefixOfLayer(index), map),
+    ...transformerLayers(settings, prefixOfLayer),
     finish: (_, x) => x,
     head: head === null ? null : head.bind(weights),
   };

@@ -5,7 +5,7 @@ import { activationField, hasArchitecture, headWidthOf, only, positive, positive
 import type { Host, HostShape, HostSource, IgnoredTensors, WeightSpec } from "./host.ts";
 import { embedIds } from "./embed-ids.ts";
 import { maskedLanguageHead, poolFirst, pooledClassifier, tokenClassifier } from "./heads.ts";
-import { postNormLayer, transformerMap } from "./transformer-layer.ts";
+import { transformerLayers } from "./transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights, plainWeight } from "./weights.ts";
 
 /** Reads the numbers that BERT and ALBERT share. */
@@ -90,7 +90,6 @@ export function bert(source: HostSource, half: boolean): Host {
   ];
   const weights = new WeightLookup(specs, half);
   const settings = { shape, weights, activation, eps };
-  const prefixOfLayer = (index: number): string => `layers.${index}`;
   return {
     shape,
     weights: specs,
@@ -100,8 +99,7 @@ export function bert(source: HostSource, half: boolean): Host {
       { pattern: /^(cls\.|classifier\.|qa_outputs\.|(bert\.)?pooler\.)/, reason: "head of another task" },
     ],
     embed: (b, _, site) => embedIds(b, weights, eps, site),
-    layer: (b, index, stream, sites) => postNormLayer(b, stream, { settings, sites, prefix: prefixOfLayer(index) }),
-    map: (index, map) => transformerMap(shape, prefixOfLayer(index), map),
+    ...transformerLayers(settings),
     finish: (_, x) => x,
     head: head === null ? null : head.bind(weights),
     ...(weights.has("head.pooler.weight") ? { pooler: poolFirst(weights) } : {}),

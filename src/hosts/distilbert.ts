@@ -11,7 +11,7 @@ import { firstTokenClassifier, maskedLanguageHead, tokenClassifier } from "./hea
 import type { HeadPlan } from "./heads.ts";
 import type { Host, HostHead, HostShape, HostSource, WeightSpec } from "./host.ts";
 import { symbolOf } from "./symbols.ts";
-import { postNormLayer, transformerMap } from "./transformer-layer.ts";
+import { transformerLayers } from "./transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights, plainWeight } from "./weights.ts";
 
 /** Fixed in the model's code; config.json does not hold it. */
@@ -95,7 +95,6 @@ export function distilbert(source: HostSource, half: boolean): Host {
   ];
   const weights = new WeightLookup(specs, half);
   const settings = { shape, weights, activation: activationField(config, "activation", "gelu"), eps: EPS };
-  const prefixOfLayer = (index: number): string => `layers.${index}`;
   return {
     shape,
     weights: specs,
@@ -105,8 +104,7 @@ export function distilbert(source: HostSource, half: boolean): Host {
       { pattern: /^(vocab_\w+|pre_classifier|classifier|qa_outputs)\./, reason: "head of another task" },
     ],
     embed: (b, _, site) => embedIds(b, weights, EPS, site),
-    layer: (b, index, stream, sites) => postNormLayer(b, stream, { settings, sites, prefix: prefixOfLayer(index) }),
-    map: (index, map) => transformerMap(shape, prefixOfLayer(index), map),
+    ...transformerLayers(settings),
     finish: (_, x) => x,
     head: head === null ? null : head.bind(weights),
   };

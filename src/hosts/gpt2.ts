@@ -7,7 +7,7 @@ import { activationField, hasArchitecture, headWidthOf, only, positive, positive
 import type { Config } from "./config.ts";
 import type { HeadPlan } from "./heads.ts";
 import type { Host, HostHead, HostShape, HostSource, WeightSpec } from "./host.ts";
-import { preNormLayer, transformerMap } from "./transformer-layer.ts";
+import { transformerLayers } from "./transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights, plainWeight } from "./weights.ts";
 
 function gpt2Shape(config: Config): HostShape {
@@ -86,7 +86,6 @@ export function gpt2(source: HostSource, half: boolean): Host {
   ];
   const weights = new WeightLookup(specs, half);
   const settings = { shape, weights, activation, eps };
-  const prefixOfLayer = (index: number): string => `layers.${index}`;
   return {
     shape,
     weights: specs,
@@ -95,8 +94,7 @@ export function gpt2(source: HostSource, half: boolean): Host {
       { pattern: /^(score|classifier|multiple_choice_head)\./, reason: "head of another task" },
     ],
     embed: (b, _, site) => embedSum(b, weights, 0, site),
-    layer: (b, index, stream, sites) => preNormLayer(b, stream, { settings, sites, prefix: prefixOfLayer(index) }),
-    map: (index, map) => transformerMap(shape, prefixOfLayer(index), map),
+    ...transformerLayers(settings),
     finish: (b, x) => weights.norm(b, x, "final.norm", eps),
     head: head === null ? null : head.bind(weights),
   };

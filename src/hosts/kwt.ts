@@ -7,23 +7,20 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
 import { elementwise } from "../ops/elementwise.ts";
 import type { ElementwiseOperation } from "../ops/elementwise.ts";
-import { embedding } from "../ops/embedding.ts";
 import { gatherRows } from "../ops/gather-rows.ts";
 import { matmul } from "../ops/matmul.ts";
 import { runtimeDim } from "../ops/op.ts";
 import { activationField, headWidthOf, only, positive, positiveNumber } from "./config.ts";
 import type { Config } from "./config.ts";
+import { FEATURE_ROWS, classTokenFeed, embedFeatures } from "./embed-features.ts";
 import { firstTokenClassifier } from "./heads.ts";
 import type { BatchLengths, Host, HostFeed, HostShape, HostSource, WeightSpec } from "./host.ts";
-import { ROWS, segmentsInput } from "./symbols.ts";
-import { postNormLayer, transformerMap } from "./transformer-layer.ts";
+import { segmentsInput } from "./symbols.ts";
+import { transformerLayers } from "./transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights, plainWeight } from "./weights.ts";
 
-/** Frames of the batch; three hops of samples make one. */
-const FRAMES = runtimeDim("frames");
+/** Hops of samples that make a frame. */
 const HOPS_PER_FRAME = 3;
-/** The index that `gather-rows` answers with its fill row: here the class token. */
-const FILL = 0xffffffff;
 
 interface FrontEnd {
   readonly hop: number;
@@ -101,7 +98,10 @@ function features(b: GraphBuilder, weights: WeightLookup, frontEnd: FrontEnd): V
     b.op(matmul, { x, w: weights.value(b, `frontend.${name}`) }, {}).y as Value;
   const hops = b.input("audio", [runtimeDim("sequences", frames + HOPS_PER_FRAME - 1), hop]);
   const index = b.input("frames.index", [runtimeDim("frames", HOPS_PER_FRAME)], "u32");
-  const cut = b.reshape(b.op(gatherRows, { x: hops, rows: index }, {}).y as Value, [FRAMES, hop * HOPS_PER_FRAME]);
+  const cut = b.reshape(b.op(gatherRows, { x: hops, rows: index }, {}).y as Value, [
+    FEATURE_ROWS,
+    hop * HOPS_PER_FRAME,
+  ]);
   const windowed = apply("mul", cut, weights.value(b, "frontend.window"));
   const magnitude = apply("hypot", project(windowed, "dft_a"), project(windowed, "dft_b"));
   const floored = apply("max", project(magnitude, "mel"), weights.value(b, "frontend.log_floor"));
@@ -110,24 +110,18 @@ function features(b: GraphBuilder, weights: WeightLookup, frontEnd: FrontEnd): V
   return b.name("features", apply("mul", centred, weights.value(b, "frontend.norm_mul")));
 }
 
-/** Fills the index tables: hops of every frame, and rows of the hidden states (class token first). */
-function feed({ rows, source }: BatchLengths, tables: ReadonlyMap<string, Uint32Array>, frames: number): HostFeed {
-  const total = rows.reduce((sum, count) => sum + count - 1, 0);
-  const index = new Uint32Array(total + rows.length);
-  let row = 0;
-  let frame = 0;
-  for (const count of rows) {
-    index[row++] = FILL;
-    for (let i = 1; i < count; i += 1) index[row++] = frame++;
-  }
-  if (source !== "audio") return { inputs: { "rows.index": index }, sizes: { frames: total } };
+/** Fills the tables of the class tokens, and where the graph begins with samples that of the hops of every frame. */
+function feed(lengths: BatchLengths, tables: ReadonlyMap<string, Uint32Array>, frames: number): HostFeed {
+  const { inputs, sizes } = classTokenFeed(lengths);
+  if (lengths.source !== "audio") return { inputs, sizes };
+  const clips = lengths.rows.length;
   const hops = tables.get("frontend.frame_gather_index") as Uint32Array;
   const perClip = frames + HOPS_PER_FRAME - 1;
-  const cuts = new Uint32Array(total * HOPS_PER_FRAME);
-  for (let clip = 0; clip < rows.length; clip += 1) {
+  const cuts = new Uint32Array(clips * hops.length);
+  for (let clip = 0; clip < clips; clip += 1) {
     for (let i = 0; i < hops.length; i += 1) cuts[clip * hops.length + i] = clip * perClip + (hops[i] as number);
   }
-  return { inputs: { "rows.index": index, "frames.index": cuts }, sizes: { frames: total } };
+  return { inputs: { ...inputs, "frames.index": cuts }, sizes };
 }
 
 /** Builds the host of a KWT configuration. */
@@ -154,7 +148,6 @@ export function kwt({ config }: HostSource, half: boolean): Host {
   ];
   const weights = new WeightLookup(specs, half);
   const settings = { shape, weights, activation: activationField(config, "hidden_act", "gelu_new"), eps };
-  const prefixOfLayer = (index: number): string => `layers.${index}`;
   return {
     shape,
     weights: specs,
@@ -162,18 +155,12 @@ export function kwt({ config }: HostSource, half: boolean): Host {
     embed: (b, source) => {
       const segments = segmentsInput(b);
       const given =
-        source === "audio" ? features(b, weights, frontEnd) : b.input("features", [FRAMES, frontEnd.coefficients]);
-      const patches = weights.linear(b, given, "embeddings.patch");
-      const fill = b.reshape(weights.value(b, "embeddings.class"), [width]);
-      const base = b.op(gatherRows, { x: patches, rows: b.input("rows.index", [ROWS], "u32"), fill }, {}).y as Value;
-      const position = b.reshape(weights.value(b, "embeddings.position"), [shape.maxTokens, width]);
-      return { hidden: b.op(embedding, { base, position, segments }, { positionOffset: 0 }).y as Value, segments };
+        source === "audio"
+          ? features(b, weights, frontEnd)
+          : b.input("features", [FEATURE_ROWS, frontEnd.coefficients]);
+      return embedFeatures(b, weights, shape, { hidden: given, segments });
     },
-    layer: (b, index, stream, sites) => postNormLayer(b, stream, { settings, sites, prefix: prefixOfLayer(index) }),
-    map: (index, map) => {
-      const at = transformerMap(shape, prefixOfLayer(index), map);
-      return at.bias !== null && weights.has(at.bias) ? at : { ...at, bias: null };
-    },
+    ...transformerLayers(settings),
     finish: (_, x) => x,
     head: head.bind(weights),
     tables: [{ tensor: "frontend.frame_gather_index", shape: [frontEnd.frames, HOPS_PER_FRAME] }],

@@ -8,7 +8,7 @@ import { embedSum } from "./embed-ids.ts";
 import { maskedLanguageHead, pooledClassifier, tokenClassifier } from "./heads.ts";
 import type { HeadPlan } from "./heads.ts";
 import type { Host, HostShape, HostSource, WeightSpec } from "./host.ts";
-import { postNormLayer, transformerMap } from "./transformer-layer.ts";
+import { transformerLayers } from "./transformer-layer.ts";
 import { WeightLookup } from "./weights.ts";
 
 /** Positions of real tokens start behind the one of padding: pad_token_id + 1 (MATHS §3.3). */
@@ -50,7 +50,6 @@ export function roberta(source: HostSource, half: boolean): Host {
   ];
   const weights = new WeightLookup(specs, half);
   const settings = { shape, weights, activation: activationField(config, "hidden_act", "gelu"), eps };
-  const prefixOfLayer = (index: number): string => `layers.${index}`;
   return {
     shape,
     weights: specs,
@@ -63,8 +62,7 @@ export function roberta(source: HostSource, half: boolean): Host {
       const { hidden, segments } = embedSum(b, weights, firstPosition(config), site);
       return { hidden: weights.norm(b, hidden, "embeddings.norm", eps), segments };
     },
-    layer: (b, index, stream, sites) => postNormLayer(b, stream, { settings, sites, prefix: prefixOfLayer(index) }),
-    map: (index, map) => transformerMap(shape, prefixOfLayer(index), map),
+    ...transformerLayers(settings),
     finish: (_, x) => x,
     head: head === null ? null : head.bind(weights),
   };

@@ -9,7 +9,7 @@ import type { Config } from "./config.ts";
 import { embedWords } from "./embed-ids.ts";
 import type { Host, HostShape, HostSource, WeightSpec } from "./host.ts";
 import { bucketTable, distanceBuckets } from "./relative-bias.ts";
-import { preNormLayer, transformerMap } from "./transformer-layer.ts";
+import { transformerLayers } from "./transformer-layer.ts";
 import { WeightLookup, linearWeights, normWeights, plainWeight } from "./weights.ts";
 
 /** There is no position table that could end; this bounds what a batch is checked for. */
@@ -100,7 +100,6 @@ export function t5({ config, tensors }: HostSource, half: boolean): Host {
     b.op(gatherRows, { x: weights.value(b, "bias.table"), rows: b.input(BUCKETS, [table.length], "u32") }, {})
       .y as Value;
   const settings = { shape, weights, activation: feedForward(config).activation, eps, scale: 1, relativeBias };
-  const prefixOfLayer = (index: number): string => `layers.${index}`;
   return {
     shape,
     weights: specs,
@@ -110,8 +109,7 @@ export function t5({ config, tensors }: HostSource, half: boolean): Host {
       { pattern: /^(classifier|classification_head|qa_outputs)\./, reason: "head of another task" },
     ],
     embed: (b, _, site) => embedWords(b, weights, site),
-    layer: (b, index, stream, sites) => preNormLayer(b, stream, { settings, sites, prefix: prefixOfLayer(index) }),
-    map: (index, map) => ({ ...transformerMap(shape, prefixOfLayer(index), map), bias: null }),
+    ...transformerLayers(settings),
     finish: (b, x) => weights.norm(b, x, "final.norm", eps),
     head: null,
     feed: () => ({ inputs: { [BUCKETS]: table }, sizes: {} }),

@@ -9,7 +9,7 @@ import { attentionProbabilities } from "../ops/attention-probabilities.ts";
 import { elementwise } from "../ops/elementwise.ts";
 import { gatherRows } from "../ops/gather-rows.ts";
 import type { LayerSites, LinearMap, MapWeights, ResidualSite, Selection } from "../sites/site.ts";
-import type { HeavyPath, HostLayer, HostShape, KeyRows, LayerRows, Stream } from "./host.ts";
+import type { HeavyPath, Host, HostLayer, HostShape, KeyRows, LayerRows, Stream } from "./host.ts";
 import { probabilityCount } from "./symbols.ts";
 import type { WeightLookup } from "./weights.ts";
 
@@ -35,16 +35,20 @@ interface LayerParts {
   readonly prefix: string;
 }
 
-/** Where the linear maps of such a layer are resident. */
-export function transformerMap(shape: HostShape, prefix: string, map: LinearMap): MapWeights {
+/**
+ * Where the linear maps of such a layer are resident. A map has the bias that the host declares: its weights are the one place that says
+ * so, and loading refuses a checkpoint without a tensor that is declared.
+ */
+function transformerMap(
+  { shape, weights }: Pick<LayerSettings, "shape" | "weights">,
+  prefix: string,
+  map: LinearMap,
+): MapWeights {
   const d = shape.heads * shape.headWidth;
-  const part = (name: string, first: number, count: number, inputs: number): MapWeights => ({
-    weight: `${prefix}.${name}.weight`,
-    bias: `${prefix}.${name}.bias`,
-    first,
-    count,
-    inputs,
-  });
+  const part = (name: string, first: number, count: number, inputs: number): MapWeights => {
+    const bias = `${prefix}.${name}.bias`;
+    return { weight: `${prefix}.${name}.weight`, bias: weights.has(bias) ? bias : null, first, count, inputs };
+  };
   const packed = ["query", "key", "value"].indexOf(map);
   if (packed >= 0) return part("qkv", packed * d, d, shape.width);
   if (map === "proj") return part("proj", 0, shape.width, d);
@@ -72,7 +76,7 @@ function project(
   names: readonly LinearMap[],
   { settings, sites, prefix }: LayerParts,
 ): Value {
-  const places = names.map((name) => transformerMap(settings.shape, prefix, name));
+  const places = names.map((name) => transformerMap(settings, prefix, name));
   const [start] = places as [MapWeights];
   const maps = places.map(({ first, count }, index) => ({
     map: names[index] as LinearMap,
@@ -163,7 +167,7 @@ function feedForward(b: GraphBuilder, x: Value, selection: Selection | null, par
 }
 
 /** LN2(h + FFN(h)) with h = LN1(x + attention(x)). */
-export function postNormLayer(b: GraphBuilder, stream: Stream, parts: LayerParts): HostLayer {
+function postNormLayer(b: GraphBuilder, stream: Stream, parts: LayerParts): HostLayer {
   const { weights, eps } = parts.settings;
   const norm = (name: string) => (x: Value) => weights.norm(b, x, `${parts.prefix}.${name}`, eps);
   const path = (input: Value, output: Value): HeavyPath => ({ output, delta: () => subtract(b, output, input) });
@@ -195,7 +199,7 @@ export function postNormLayer(b: GraphBuilder, stream: Stream, parts: LayerParts
 }
 
 /** h + FFN(LN2(h)) with h = x + attention(LN1(x)). */
-export function preNormLayer(b: GraphBuilder, stream: Stream, parts: LayerParts): HostLayer {
+function preNormLayer(b: GraphBuilder, stream: Stream, parts: LayerParts): HostLayer {
   const { weights, eps } = parts.settings;
   const { hidden: x, segments } = stream;
   const norm = (name: string, of: Value): Value => weights.norm(b, of, `${parts.prefix}.${name}`, eps);
@@ -242,5 +246,17 @@ export function preNormLayer(b: GraphBuilder, stream: Stream, parts: LayerParts)
       const { term: second, output } = fed(norm("norm2", h), h, rows.selection);
       return { output, delta: () => delta(input, output, [first, second]) };
     },
+  };
+}
+
+/** The layers of a host, and where their linear maps are resident. `prefixOf` says which weights a layer has. */
+export function transformerLayers(
+  settings: LayerSettings,
+  prefixOf: (index: number) => string = (index) => `layers.${index}`,
+): Pick<Host, "layer" | "map"> {
+  const build = settings.shape.normPosition === "pre" ? preNormLayer : postNormLayer;
+  return {
+    layer: (b, index, stream, sites) => build(b, stream, { settings, sites, prefix: prefixOf(index) }),
+    map: (index, map) => transformerMap(settings, prefixOf(index), map),
   };
 }

@@ -4,25 +4,18 @@
  */
 
 import { pool } from "../ops/pool.ts";
-import { embedding } from "../ops/embedding.ts";
-import { gatherRows } from "../ops/gather-rows.ts";
-import { runtimeDim } from "../ops/op.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
 import { prefixOf } from "./config.ts";
+import { FEATURE_ROWS, classTokenFeed, embedFeatures } from "./embed-features.ts";
 import { firstTokenClassifier, poolFirst } from "./heads.ts";
 import type { HeadPlan } from "./heads.ts";
-import type { BatchLengths, Host, HostFeed, HostSource, IgnoredTensors, Stream, WeightSpec } from "./host.ts";
+import type { Host, HostSource, IgnoredTensors, Stream, WeightSpec } from "./host.ts";
 import { ROWS, segmentsInput, symbolOf } from "./symbols.ts";
-import { postNormLayer, preNormLayer, transformerMap } from "./transformer-layer.ts";
+import { transformerLayers } from "./transformer-layer.ts";
 import { readVitConfig } from "./vit-config.ts";
 import type { VitSettings } from "./vit-config.ts";
 import { WeightLookup, linearWeights, normWeights, plainWeight } from "./weights.ts";
-
-/** Rows of features, where a class token makes the hidden rows more than that. */
-const PATCHES = runtimeDim("frames");
-/** The index that `gather-rows` answers with its fill row: here the class token. */
-const FILL = 0xffffffff;
 
 /** The weights of the patch projection and of the rows that are added: a convolution lies in memory as the matrix that it is. */
 function embeddingWeights({ layout, shape, image }: VitSettings, prefix: string): WeightSpec[] {
@@ -103,32 +96,10 @@ function chooseHead(settings: VitSettings): HeadPlan | null {
   return layout === "plain" ? meanClassifier(settings) : firstTokenClassifier(shape, labels, "classifier");
 }
 
-/** Patches projected, the class token before those of every image, positions added: [rows, d]. */
-function embedPatches(b: GraphBuilder, weights: WeightLookup, { shape, image }: VitSettings): Stream {
-  const { width, maxTokens } = shape;
+/** The patches of all images and the table of the images, as a run gives them. */
+function patches(b: GraphBuilder, { classToken, featureWidth }: VitSettings["image"]): Stream {
   const segments = segmentsInput(b);
-  const { classToken, featureWidth } = image;
-  const features = b.input("features", [classToken ? PATCHES : ROWS, featureWidth]);
-  let base = weights.linear(b, features, "embeddings.patch");
-  if (classToken) {
-    const fill = b.reshape(weights.value(b, "embeddings.class"), [width]);
-    base = b.op(gatherRows, { x: base, rows: b.input("rows.index", [ROWS], "u32"), fill }, {}).y as Value;
-  }
-  const position = b.reshape(weights.value(b, "embeddings.position"), [maxTokens, width]);
-  return { hidden: b.op(embedding, { base, position, segments }, { positionOffset: 0 }).y as Value, segments };
-}
-
-/** The patch of every hidden row; the first row of an image is the class token. */
-function feed({ rows }: BatchLengths): HostFeed {
-  const total = rows.reduce((sum, count) => sum + count, 0);
-  const index = new Uint32Array(total);
-  let row = 0;
-  let patch = 0;
-  for (const count of rows) {
-    index[row++] = FILL;
-    for (let i = 1; i < count; i += 1) index[row++] = patch++;
-  }
-  return { inputs: { "rows.index": index }, sizes: { frames: patch } };
+  return { hidden: b.input("features", [classToken ? FEATURE_ROWS : ROWS, featureWidth]), segments };
 }
 
 /** Tensors of pre-training tasks. */
@@ -155,23 +126,15 @@ export function vit(source: HostSource, half: boolean): Host {
     ...(head?.weights ?? []),
   ];
   const weights = new WeightLookup(specs, half);
-  const layerSettings = { shape, weights, activation, eps };
-  const prefixOfLayer = (index: number): string => `layers.${index}`;
-  const build = plain ? postNormLayer : preNormLayer;
   return {
     shape,
     weights: specs,
     ignored,
-    embed: (b) => embedPatches(b, weights, settings),
-    layer: (b, index, stream, sites) =>
-      build(b, stream, { settings: layerSettings, sites, prefix: prefixOfLayer(index) }),
-    map: (index, map) => {
-      const at = transformerMap(shape, prefixOfLayer(index), map);
-      return at.bias !== null && weights.has(at.bias) ? at : { ...at, bias: null };
-    },
+    embed: (b) => embedFeatures(b, weights, shape, patches(b, image)),
+    ...transformerLayers({ shape, weights, activation, eps }),
     finish: (b, x) => weights.norm(b, x, "final.norm", eps),
     head: head === null ? null : head.bind(weights),
     ...(pooler ? { pooler: poolFirst(weights) } : {}),
-    ...(image.classToken ? { feed } : {}),
+    ...(image.classToken ? { feed: classTokenFeed } : {}),
   };
 }
