@@ -3,6 +3,7 @@
 import { folderFromFiles, folderFromUrl } from "./formats/folder.ts";
 import type { Folder } from "./formats/folder.ts";
 import type { Gpu } from "./gpu/gpu.ts";
+import { isTokenizerName } from "./inputs/choose.ts";
 import { loadFolder } from "./model/load.ts";
 import type { LoadOptions } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
@@ -30,7 +31,6 @@ function folderOf(place: BrowserFolder): Folder {
  */
 export async function loadModel(gpu: Gpu, folder: BrowserFolder, options: BrowserLoadOptions = {}): Promise<Model> {
   const { tokenizer, ...rest } = options;
-  const named =
-    tokenizer === undefined || tokenizer === "smiles" || tokenizer === "wordpiece" ? tokenizer : folderOf(tokenizer);
+  const named = tokenizer === undefined || isTokenizerName(tokenizer) ? tokenizer : folderOf(tokenizer);
   return loadFolder(gpu, folderOf(folder), named === undefined ? rest : { ...rest, tokenizer: named }, folderOf);
 }

@@ -5,6 +5,7 @@ import { folderFromPath } from "./node/folder.ts";
 import { folderFromUrl } from "./formats/folder.ts";
 import type { Folder } from "./formats/folder.ts";
 import type { Gpu } from "./gpu/gpu.ts";
+import { isTokenizerName } from "./inputs/choose.ts";
 import { loadFolder } from "./model/load.ts";
 import type { LoadOptions } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
@@ -39,8 +40,7 @@ export async function loadModel(
   options: NodeLoadOptions = {},
 ): Promise<Model> {
   const { tokenizer, ...rest } = options;
-  const named =
-    tokenizer === undefined || tokenizer === "smiles" || tokenizer === "wordpiece" ? tokenizer : folderOf(tokenizer);
+  const named = tokenizer === undefined || isTokenizerName(tokenizer) ? tokenizer : folderOf(tokenizer);
   return loadFolder(gpu, folderOf(folder), named === undefined ? rest : { ...rest, tokenizer: named }, folderOf);
 }
 

@@ -5,6 +5,7 @@ import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { EngineError } from "../errors.ts";
+import { isTokenizerName } from "../inputs/choose.ts";
 import type { SweepConfig } from "../sweep/config.ts";
 import type { Fingerprint } from "../sweep/record.ts";
 import { isPreset } from "./adapter-options.ts";
@@ -58,10 +59,11 @@ async function modelHash({ model }: SweepConfig, root: string, weights: string):
   const own = await weightFiles(folder, weights);
   const files = await hashFolder(folder, (name) => own.has(name) || MODEL_FILES.has(name));
   const config = typeof model.config === "string" ? await readJson(resolve(root, model.config)) : model.config;
-  const named = model.tokenizer === null || model.tokenizer === "smiles" || model.tokenizer === "wordpiece";
-  const tokenizer = named
-    ? model.tokenizer
-    : await hashFolder(resolve(root, model.tokenizer as string), (name) => MODEL_FILES.has(name));
+  const { tokenizer: given } = model;
+  const tokenizer =
+    given === null || isTokenizerName(given)
+      ? given
+      : await hashFolder(resolve(root, given), (name) => MODEL_FILES.has(name));
   return hashText(JSON.stringify({ files, config, tokenizer, precision: model.precision }));
 }
 

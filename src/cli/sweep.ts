@@ -2,6 +2,7 @@
 
 import { resolve } from "node:path";
 import type { Gpu } from "../gpu/gpu.ts";
+import { isTokenizerName } from "../inputs/choose.ts";
 import type { Model } from "../model/model.ts";
 import { loadModel } from "../node.ts";
 import { gridOf, pointsOf } from "../sweep/grid.ts";
@@ -27,11 +28,11 @@ import { makeStore, readManifest, readPoints, writeManifest, writePoint } from "
 async function loadSwept({ config: { model }, root }: SweepRequest, gpu: Gpu): Promise<Model> {
   const { folder, config, weights, tokenizer, precision } = model;
   const inline = typeof config === "object" && config !== null ? { config } : {};
-  const named = tokenizer === null || tokenizer === "smiles" || tokenizer === "wordpiece";
+  const placed = tokenizer === null || isTokenizerName(tokenizer) ? tokenizer : resolve(root, tokenizer);
   const options = await loadOptions({
     config: typeof config === "string" ? resolve(root, config) : undefined,
     weights: weights ?? undefined,
-    tokenizer: tokenizer === null ? undefined : named ? tokenizer : resolve(root, tokenizer),
+    tokenizer: placed ?? undefined,
     precision,
   });
   return loadModel(gpu, resolve(root, folder), { ...options, ...inline });

@@ -8,6 +8,14 @@ import type { Tokenizer } from "./tokenizer.ts";
 import { bertSpecialTokens, parseVocabulary, type SpecialTokens, type Vocabulary } from "./vocabulary.ts";
 import { type WordpieceOptions, wordpieceTokenizer } from "./wordpiece.ts";
 
+/** A tokenizer of ours, over the `vocab.txt` of a folder. */
+export type TokenizerName = "smiles" | "wordpiece";
+
+/** @returns true for the name of a tokenizer; what is none is the place of one. */
+export function isTokenizerName(given: unknown): given is TokenizerName {
+  return given === "smiles" || given === "wordpiece";
+}
+
 /** Texts of the files beside a model, each where it exists. */
 export interface TokenizerFiles {
   readonly tokenizerJson?: string | undefined;
@@ -20,7 +28,7 @@ export interface TokenizerFiles {
 /** What was asked for and what there is. */
 export interface TokenizerRequest {
   /** Absent: chosen from the files. */
-  readonly option?: "smiles" | "wordpiece" | undefined;
+  readonly option?: TokenizerName | undefined;
   readonly files: TokenizerFiles;
 }
 
@@ -69,7 +77,7 @@ function settingsOf(files: TokenizerFiles): JsonObject {
 }
 
 /** The tokenizer that was named; it needs a `vocab.txt`. */
-function namedTokenizer(option: "smiles" | "wordpiece", files: TokenizerFiles): Tokenizer {
+function namedTokenizer(option: TokenizerName, files: TokenizerFiles): Tokenizer {
   if (files.vocabTxt === undefined) {
     throw new EngineError("NOT_FOUND", `the tokenizer "${option}" needs a vocab.txt, and the folder has none`, {
       where: "vocab.txt",
