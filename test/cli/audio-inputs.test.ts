@@ -3,11 +3,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
-import { readInputs } from "../../src/cli/run-inputs.ts";
 import type { InputOptions } from "../../src/cli/run-options.ts";
-import { EngineError } from "../../src/errors.ts";
 import type { HostInput } from "../../src/hosts/host.ts";
 import { useFolder } from "./fixture.ts";
+import { expectRefused, inputsOf } from "./inputs-fixture.ts";
 
 const folder = useFolder();
 const host: HostInput = { kind: "audio", sampleRate: 16000, samples: 4, frames: 2, featureWidth: 3 };
@@ -29,17 +28,8 @@ function wav(values: Int16Array, sampleRate: number): Buffer {
   return file;
 }
 
-function read(name: string, more: Partial<InputOptions> = {}, input = host): ReturnType<typeof readInputs> {
-  const options = {
-    path: folder.file(name),
-    column: undefined,
-    limit: undefined,
-    skipLong: false,
-    clips: undefined,
-    sampleRate: undefined,
-    crop: undefined,
-  };
-  return readInputs({ ...options, ...more }, input);
+function read(name: string, more: Partial<InputOptions> = {}, input = host): ReturnType<typeof inputsOf> {
+  return inputsOf(folder.file(name), input, more);
 }
 
 async function clips(
@@ -109,11 +99,7 @@ describe("what is refused", () => {
     ["words.txt", {}, host, "BAD_INPUT", /the model reads audio/],
     ["wavs/notes.mp3", {}, host, "NOT_FOUND", /is not there/],
   ])("%s", async (name, { clips: table }: { clips?: string }, input, code, message) => {
-    const error: unknown = await read(name, table === undefined ? {} : { clips: folder.file(table) }, input).catch(
-      (reason: unknown) => reason,
-    );
-    expect(error).toBeInstanceOf(EngineError);
-    expect((error as EngineError).code).toBe(code);
-    expect((error as EngineError).message).toMatch(message);
+    const more = table === undefined ? {} : { clips: folder.file(table) };
+    await expectRefused(read(name, more, input), code, message);
   });
 });

@@ -3,12 +3,11 @@
 import { writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
-import { readInputs } from "../../src/cli/run-inputs.ts";
 import type { InputOptions } from "../../src/cli/run-options.ts";
-import { EngineError } from "../../src/errors.ts";
 import type { HostInput } from "../../src/hosts/host.ts";
 import { dataPath, missing } from "../data.ts";
 import { commandLine, useFolder } from "./fixture.ts";
+import { expectRefused, inputsOf } from "./inputs-fixture.ts";
 
 const folder = useFolder();
 const host: HostInput = {
@@ -24,17 +23,8 @@ const host: HostInput = {
   std: [1],
 };
 
-function read(name: string, more: Partial<InputOptions> = {}, input = host): ReturnType<typeof readInputs> {
-  const options = {
-    path: folder.file(name),
-    column: undefined,
-    limit: undefined,
-    skipLong: false,
-    clips: undefined,
-    sampleRate: undefined,
-    crop: undefined,
-  };
-  return readInputs({ ...options, ...more }, input);
+function read(name: string, more: Partial<InputOptions> = {}, input = host): ReturnType<typeof inputsOf> {
+  return inputsOf(folder.file(name), input, more);
 }
 
 async function images(name: string, more: Partial<InputOptions> = {}): Promise<unknown[]> {
@@ -111,10 +101,7 @@ describe("what is refused", () => {
     ["words.txt", {}, host, "BAD_INPUT", /the model reads images/],
     ["missing.idx", {}, host, "NOT_FOUND", /is not there/],
   ])("%s %j", async (name, more, input, code, message) => {
-    const error: unknown = await read(name, more, input).catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(EngineError);
-    expect((error as EngineError).message).toMatch(message);
-    expect((error as EngineError).code).toBe(code);
+    await expectRefused(read(name, more, input), code, message);
   });
 
   test("--input beside --images", async () => {

@@ -4,13 +4,13 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
-import { readInputs } from "../../src/cli/run-inputs.ts";
 import type { Sequence } from "../../src/cli/run-inputs.ts";
 import { openGpu } from "../../src/node/open.ts";
 import { loadModel } from "../../src/node.ts";
 import { parseTrace } from "../../src/routing/trace.ts";
 import { commandLine, tiny, useFolder, writeTinyModel } from "./fixture.ts";
 import type { Ran } from "./fixture.ts";
+import { inputsOf } from "./inputs-fixture.ts";
 
 const folder = useFolder();
 const texts = ["the cat sat on the mat", "a dog", "the dog and the cat sat", "and", "on a mat the dog sat and the cat"];
@@ -100,10 +100,8 @@ describe("a dense run", () => {
 
 test("tables, JSON lines and plain lines hold the same texts; every sequence knows its line", async () => {
   const host = { kind: "ids", vocabulary: 12, types: 2 } as const;
-  const read = async (name: string, column?: string, limit?: number): Promise<readonly Sequence[]> => {
-    const rest = { skipLong: false, clips: undefined, sampleRate: undefined, crop: undefined };
-    return (await readInputs({ path: folder.file(name), column, limit, ...rest }, host)).sequences;
-  };
+  const read = async (name: string, column?: string, limit?: number): Promise<readonly Sequence[]> =>
+    (await inputsOf(folder.file(name), host, { column, limit })).sequences;
   const plain = await read("in.txt");
   expect(plain.map(({ data }) => data)).toEqual(texts.map((text) => ({ kind: "text", text })));
   expect(plain.map(({ place }) => place)).toEqual(texts.map((_, index) => `${folder.file("in.txt")}:${index + 1}`));
