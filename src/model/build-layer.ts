@@ -122,8 +122,8 @@ function keysOf(
   { keys }: Route,
   { policy: { attention, router }, reduction }: LayerRoute,
 ): Extract<LayerRows, { keys: unknown }>["keys"] {
-  // With r = 1 the k largest are all rows: their queries, keys and values are one product.
-  const everyRow = reduction === 1 && router.choose === undefined;
+  // With r = 1 the k largest are all rows: their queries, keys and values are one product. A rule of the router's own may select fewer.
+  const everyRow = reduction === 1 && router.choose === undefined && router.rule === undefined;
   if (keys === null) return attention === "k-to-k" || everyRow ? "selected" : "all";
   return router.keys?.weigh === true ? { selection: keys, change: weighed(b, keys) } : { selection: keys };
 }

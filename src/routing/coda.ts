@@ -132,7 +132,7 @@ export function coda(options: CodaOptions): CodaPolicy {
   const router = routerField(options.router ?? "learned", seed);
   const block =
     options.block === undefined ? null : numberField("block", options.block, 1, "a whole number from 1", true);
-  if (block !== null && (router.choose !== undefined || router.keys !== undefined))
+  if (block !== null && [router.choose, router.rule, router.keys].some((own) => own !== undefined))
     refuse("block", block, `no block with the router ${router.name}, which does not select the k largest scores`);
   const part = choice("part", options.part ?? "layer", ["layer", "attention", "ffn"]);
   if (part === "ffn" && router.keys !== undefined)

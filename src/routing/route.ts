@@ -1,5 +1,6 @@
 /** @file The choice of a routed layer as graph values: score, weigh, select; and how its heavy path joins the light one (MATHS §1.2). */
 
+import { EngineError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
 import { fill } from "../ops/fill.ts";
@@ -53,8 +54,9 @@ function prepare(
   at: RouteSite & { readonly rule: SelectionRule },
 ): Prepared {
   const { layer, rule, prefix = "", sequences } = at;
-  const { softTopK, epsilon, iterations, epsilonStart, epsilonDecay, block, reduction: _ } = policy;
+  const { softTopK, epsilon, iterations, epsilonStart, epsilonDecay } = policy;
   const name = { prefix, rule };
+  const block = rule.kind === "reduced" ? rule.block : null;
   const offsets = segments.type.shape[0] as Dim;
   const width = x.type.shape[1] as number;
   const table = (of: SelectionName, what: "segments" | "cuts", dim: Dim): Value =>
@@ -97,11 +99,28 @@ function chooseLargest({ site, name, perSequence }: Prepared, { scores }: Scored
   };
 }
 
-/** Scores the rows of a layer, weighs them and selects some of every sequence. */
+/** What a router must bring to carry out a rule of its own. */
+const NEEDED: Readonly<Record<SelectionRule["kind"], readonly ("choose" | "given")[]>> = {
+  reduced: [],
+  counted: ["choose"],
+  given: ["choose", "given"],
+};
+
+function ruleOf({ router, block }: CodaPolicy, at: RouteSite): SelectionRule {
+  const rule = router.rule?.(at) ?? { kind: "reduced", reduction: at.reduction, block };
+  const missing = NEEDED[rule.kind].filter((part) => router[part] === undefined);
+  if (missing.length === 0) return rule;
+  const message = `coda: the router ${router.name} has a rule of the kind "${rule.kind}" without ${missing.join(" and ")}`;
+  throw new EngineError("BAD_CONFIG", message, { where: "coda.router", fix: "bring what carries the rule out" });
+}
+
+/**
+ * Scores the rows of a layer, weighs them and selects some of every sequence.
+ * @throws EngineError BAD_CONFIG for a router whose rule lacks what carries it out
+ */
 export function route(b: GraphBuilder, x: Value, segments: Value, policy: CodaPolicy, at: RouteSite): Route {
   const { router, lambda } = policy;
-  const rule = router.rule?.(at) ?? { kind: "reduced", reduction: at.reduction, block: policy.block };
-  const prepared = prepare(b, x, segments, policy, { ...at, rule });
+  const prepared = prepare(b, x, segments, policy, { ...at, rule: ruleOf(policy, at) });
   const scored = router.score(prepared.site);
   const selection = { ...prepared.site, ...prepared.name };
   const chosen = router.choose?.(selection, scored) ?? chooseLargest(prepared, scored, segments);

@@ -7,7 +7,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
 import type { SelectionRule } from "./selection.ts";
 
-/** Settings are plain data: they are part of what a plan is found by. */
+/** Settings are plain data: traces and results record them. */
 export type RouterSettings = Readonly<Record<string, number | string | boolean>>;
 
 /** The operator that makes weights of scores, as `coda` was told. */

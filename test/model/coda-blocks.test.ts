@@ -4,27 +4,22 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parallel } from "../../src/adapters/composition.ts";
 import { coda } from "../../src/routing/coda.ts";
 import type { CodaOptions } from "../../src/routing/coda.ts";
+import type { Router } from "../../src/routing/router.ts";
 import { routers } from "../../src/routing/routers/index.ts";
-import { EPSILON, MATTERS, codaCase, expectLayers, inputOf, runRouted, weightsFor } from "./coda-case.ts";
-import type { CodaCase } from "./coda-case.ts";
+import { EPSILON, MATTERS, expectLayers, inputOf, litCase, runRouted, weightsFor } from "./coda-case.ts";
+import type { CodaCase, LitCase } from "./coda-case.ts";
 import { bottleneck } from "./coda-bottleneck.ts";
 import { hiddenOf, lively } from "./lively.ts";
-import type { LivelyAdapter } from "./lively.ts";
 import { relativeError } from "./truth.ts";
 
 const LIGHT = { layer_adapter: true, reduction_factor: 4, non_linearity: "relu" };
 const VECTORLESS: ReadonlySet<string> = new Set(["strided", "random", "norm", "truncation"]);
 
 describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
-  let given: CodaCase;
-  let light: LivelyAdapter;
-  const lit = (x: number[][], layer: number): number[][] => bottleneck(light, `layers.${layer}.`, x);
+  let given: LitCase;
 
   beforeAll(async () => {
-    given = await codaCase(family);
-    light = lively(given.model.host.shape, LIGHT, 5);
-    await given.model.addAdapter("light", light);
-    given.model.setActive("light");
+    given = await litCase(family, LIGHT, 5);
   });
   afterAll(async () => given.model.dispose());
 
@@ -52,7 +47,7 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
     const out = await runRouted(given, options);
     expectLayers(given, out, options, {
       router,
-      light: lit,
+      light: given.lit,
       ...("part" in own ? { part: own.part } : {}),
       all: "attention" in own,
       choice: { exact: "softTopK" in own },
@@ -66,6 +61,18 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
     expect(out.routing?.map((layer) => layer?.selected.length)).toEqual(
       given.tiny.host.shape.layers === 3 ? [total, total, total] : [total, total],
     );
+  });
+
+  test("blocks of a router's own rule are those that coda is told", async () => {
+    const rule = { kind: "reduced", reduction: 2.5, block: 4 } as const;
+    const own: Router = { ...routers.learned(), name: "mine", rule: () => rule };
+    const { block: _, ...free } = optionsFor("learned", 4);
+    const [told, made] = [
+      await runRouted(given, optionsFor("learned", 4)),
+      await runRouted(given, { ...free, router: own }),
+    ];
+    expect(hiddenOf(made)).toEqual(hiddenOf(told));
+    expect(made.routing).toEqual(told.routing);
   });
 
   test.each(["learned", "random"])("%s: a block of the whole sequence is no block, bit for bit", async (router) => {
@@ -91,7 +98,7 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
     const sequences = given.lengths.length;
     expectLayers(given, out, options, {
       router: "learned",
-      light: (x, layer, sequence) => bottleneck(sequence < sequences ? light : other, `layers.${layer}.`, x),
+      light: (x, layer, sequence) => bottleneck(sequence < sequences ? given.light : other, `layers.${layer}.`, x),
     });
     model.setActive("light");
     model.removeAdapter("other");
@@ -103,7 +110,7 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
     const out = await runRouted(given, options);
     const lengths = family === "kwt" ? [2, 2, 2, 2, 2, 2] : [1, 1, 3, 2, 5, 1, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
     const cut: CodaCase = { ...given, lengths, input: inputOf(family, lengths) };
-    expectLayers(cut, await runRouted(cut, options), options, { router: "learned", light: lit });
+    expectLayers(cut, await runRouted(cut, options), options, { router: "learned", light: given.lit });
     model.setRouting(coda(options));
     expect(hiddenOf(await model.run(given.input))).toEqual(hiddenOf(out));
   });
@@ -112,6 +119,7 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
     ["oracle", routers.oracle({ indices: [] })],
     ["separate", routers.separate()],
     ["threshold", routers.threshold()],
+    ["norm", { ...routers.norm(), rule: () => ({ kind: "reduced", reduction: 3, block: null }) } as Router],
   ] as const)("%s does not select the k largest, and is refused with blocks", (name, router) => {
     expect(() => coda({ reduction: 2, block: 4, router })).toThrow(
       expect.objectContaining({

@@ -10,12 +10,13 @@ import type { CodaOptions } from "../../src/routing/coda.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
 import { tinyModel } from "../tiny-models.ts";
 import type { TinyModel } from "../tiny-models.ts";
-import { scalar } from "./coda-bottleneck.ts";
+import { bottleneck, scalar } from "./coda-bottleneck.ts";
 import { contentKey, plainChoice } from "./coda-choices.ts";
 import type { ChoiceSettings } from "./coda-choices.ts";
 import { routedLayer } from "./coda-float64.ts";
 import type { PlainChoice, PlainLayer, PlainRouting, Rows } from "./coda-float64.ts";
-import { idsOf } from "./lively.ts";
+import { idsOf, lively } from "./lively.ts";
+import type { LivelyAdapter, RawAdapter } from "./lively.ts";
 import { relativeError } from "./truth.ts";
 
 /**
@@ -97,6 +98,22 @@ export async function codaCase(family: string): Promise<CodaCase> {
   const draw = (seed: number): Float32Array => normal(seed, width, 1 / Math.sqrt(width));
   const vectors = Array.from({ length: layers }, (_, layer) => ({ score: draw(31 + layer), keys: draw(71 + layer) }));
   return { family, tiny, model, lengths, input: inputOf(family, lengths), vectors, plain: plainLayers(family, tiny) };
+}
+
+/** A host with an active adapter: a bottleneck around every layer, which is the light path of those that are routed. */
+export interface LitCase extends CodaCase {
+  readonly light: LivelyAdapter;
+  /** What the light path adds to a layer with this input. */
+  readonly lit: (x: Rows, layer: number) => Rows;
+}
+
+/** Loads a tiny model and makes an adapter with a `layer_adapter` active, named `light`. */
+export async function litCase(family: string, config: RawAdapter, seed: number): Promise<LitCase> {
+  const given = await codaCase(family);
+  const light = lively(given.model.host.shape, config, seed);
+  await given.model.addAdapter("light", light);
+  given.model.setActive("light");
+  return { ...given, light, lit: (x, layer) => bottleneck(light, `layers.${layer}.`, x) };
 }
 
 /** The vectors of the routed layers, as `coda` takes them. */

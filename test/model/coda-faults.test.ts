@@ -192,6 +192,18 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
     await refused("BAD_CONFIG", /own: no/, () => set({ ...good, router: failing }));
     await refused("SHAPE", /scores/, () => set({ ...good, router: own(({ x }) => ({ scores: x, weights: x })) }));
   });
+
+  test("a router whose rule says another selection than the k largest must bring it", async () => {
+    const { choose, given: named, ...ranking } = routers.oracle({ indices: () => [0] });
+    const [counted] = [routers.threshold().rule];
+    for (const [router, message] of [
+      [ranking, /oracle has a rule of the kind "given" without choose and given$/],
+      [{ ...ranking, choose }, /"given" without given$/],
+      [{ ...ranking, given: named }, /"given" without choose$/],
+      [{ ...routers.norm(), rule: counted }, /norm has a rule of the kind "counted" without choose$/],
+    ] as const)
+      await refused("BAD_CONFIG", message, () => set({ ...good, router: router as Router }));
+  });
 });
 
 /** LN1 of a pre-LN host. */

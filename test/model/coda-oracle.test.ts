@@ -7,25 +7,18 @@ import { coda } from "../../src/routing/coda.ts";
 import type { CodaOptions } from "../../src/routing/coda.ts";
 import { routers } from "../../src/routing/routers/index.ts";
 import type { OracleIndices } from "../../src/routing/routers/index.ts";
-import { EPSILON, MATTERS, codaCase, expectLayers, joined, runRouted, sequencesOf, weightsFor } from "./coda-case.ts";
-import type { CodaCase } from "./coda-case.ts";
-import { bottleneck } from "./coda-bottleneck.ts";
-import { hiddenOf, lively } from "./lively.ts";
-import type { LivelyAdapter } from "./lively.ts";
+import { EPSILON, MATTERS, expectLayers, joined, litCase, runRouted, sequencesOf, weightsFor } from "./coda-case.ts";
+import type { LitCase } from "./coda-case.ts";
+import { hiddenOf } from "./lively.ts";
 import { relativeError } from "./truth.ts";
 
 const LIGHT = { layer_adapter: true, reduction_factor: 4, non_linearity: "relu" };
 
 describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
-  let given: CodaCase;
-  let light: LivelyAdapter;
-  const lit = (x: number[][], layer: number): number[][] => bottleneck(light, `layers.${layer}.`, x);
+  let given: LitCase;
 
   beforeAll(async () => {
-    given = await codaCase(family);
-    light = lively(given.model.host.shape, LIGHT, 5);
-    await given.model.addAdapter("light", light);
-    given.model.setActive("light");
+    given = await litCase(family, LIGHT, 5);
   });
   afterAll(async () => given.model.dispose());
 
@@ -66,7 +59,12 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
       const none = (): number[] => [];
       const options = oracle(none, { attention });
       const out = await runRouted(given, options);
-      expectLayers(given, out, options, { router: "oracle", places: none, all: attention === "k-to-all", light: lit });
+      expectLayers(given, out, options, {
+        router: "oracle",
+        places: none,
+        all: attention === "k-to-all",
+        light: given.lit,
+      });
       const capture = ["layers.0.attention.probabilities", "layers.0.attention.output"];
       const captured = await runRouted(given, options, { capture });
       expect((captured.captures[capture[0] as string] as Tensor[]).map(({ shape }) => shape[1])).toEqual(
@@ -160,7 +158,12 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
           const own = options(above, { attention });
           const out = await runRouted(given, own);
           const choice = { threshold: Math.fround(above) };
-          expectLayers(given, out, own, { router: "threshold", all: attention === "k-to-all", choice, light: lit });
+          expectLayers(given, out, own, {
+            router: "threshold",
+            all: attention === "k-to-all",
+            choice,
+            light: given.lit,
+          });
           const places = placesOf(out);
           const found = given.lengths.map((_, sequence) => places(sequence, 0).length);
           found.forEach((count, sequence) => expect(count).toBeLessThanOrEqual(capacity[sequence] as number));

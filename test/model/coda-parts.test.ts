@@ -4,25 +4,18 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { coda } from "../../src/routing/coda.ts";
 import type { CodaOptions } from "../../src/routing/coda.ts";
 import { routers } from "../../src/routing/routers/index.ts";
-import { EPSILON, MATTERS, TOLERANCE, codaCase, expectLayers, runRouted, weightsFor } from "./coda-case.ts";
-import type { CodaCase } from "./coda-case.ts";
-import { bottleneck } from "./coda-bottleneck.ts";
-import { hiddenOf, lively } from "./lively.ts";
-import type { LivelyAdapter } from "./lively.ts";
+import { EPSILON, MATTERS, TOLERANCE, expectLayers, litCase, runRouted, weightsFor } from "./coda-case.ts";
+import type { LitCase } from "./coda-case.ts";
+import { hiddenOf } from "./lively.ts";
 import { relativeError } from "./truth.ts";
 
 const LIGHT = { layer_adapter: true, reduction_factor: 4, non_linearity: "tanh" };
 
 describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
-  let given: CodaCase;
-  let light: LivelyAdapter;
-  const lit = (x: number[][], layer: number): number[][] => bottleneck(light, `layers.${layer}.`, x);
+  let given: LitCase;
 
   beforeAll(async () => {
-    given = await codaCase(family);
-    light = lively(given.model.host.shape, LIGHT, 5);
-    await given.model.addAdapter("light", light);
-    given.model.setActive("light");
+    given = await litCase(family, LIGHT, 5);
   });
   afterAll(async () => given.model.dispose());
 
@@ -47,7 +40,13 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
     };
     const options: CodaOptions = { reduction: 2.5, part, attention, epsilon: EPSILON, ...own };
     const out = await runRouted(given, options);
-    const expectation = { router, part, all: attention === "k-to-all", choice: { keyReduction: 1.5 }, light: lit };
+    const expectation = {
+      router,
+      part,
+      all: attention === "k-to-all",
+      choice: { keyReduction: 1.5 },
+      light: given.lit,
+    };
     expectLayers(given, out, options, expectation);
   });
 
@@ -68,7 +67,7 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
       router: "learned",
       part,
       lambda: 0,
-      light: lit,
+      light: given.lit,
       choice: { epsilon: 0.03 },
     });
     const strided = await hidden({ ...options, router: "strided", weights: [] });

@@ -2,12 +2,11 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CodaOptions } from "../../src/routing/coda.ts";
+import type { Router } from "../../src/routing/router.ts";
 import { routerNames, routers } from "../../src/routing/routers/index.ts";
-import { EPSILON, MATTERS, codaCase, expectLayers, runRouted, weightsFor } from "./coda-case.ts";
-import type { CodaCase, Expectation } from "./coda-case.ts";
-import { bottleneck } from "./coda-bottleneck.ts";
-import { hiddenOf, lively } from "./lively.ts";
-import type { LivelyAdapter } from "./lively.ts";
+import { EPSILON, MATTERS, expectLayers, litCase, runRouted, weightsFor } from "./coda-case.ts";
+import type { Expectation, LitCase } from "./coda-case.ts";
+import { hiddenOf } from "./lively.ts";
 import { relativeError } from "./truth.ts";
 
 const LIGHT = { layer_adapter: true, reduction_factor: 4, non_linearity: "gelu", scaling: 1.5 };
@@ -52,14 +51,10 @@ const SETUPS: readonly (readonly [name: string, vectors: readonly string[], setu
 ];
 
 describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
-  let given: CodaCase;
-  let light: LivelyAdapter;
+  let given: LitCase;
 
   beforeAll(async () => {
-    given = await codaCase(family);
-    light = lively(given.model.host.shape, LIGHT, 3);
-    await given.model.addAdapter("light", light);
-    given.model.setActive("light");
+    given = await litCase(family, LIGHT, 3);
   });
   afterAll(async () => given.model.dispose());
 
@@ -86,7 +81,7 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
       all: attention === "k-to-all",
       choice: { ...choice, exact: own.softTopK === "exact" },
       ...(places === undefined ? {} : { places }),
-      light: (x, layer) => bottleneck(light, `layers.${layer}.`, x),
+      light: given.lit,
     });
   });
 
@@ -106,9 +101,18 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
     expectLayers(given, out, options, {
       router: "sigmoid",
       lambda: 0.5,
-      light: (x, layer) => bottleneck(light, `layers.${layer}.`, x),
+      light: given.lit,
     });
     const { lambda: _, ...free } = options;
     expect(relativeError(hiddenOf(await runRouted(given, free)), hiddenOf(out))).toBeGreaterThan(MATTERS);
+  });
+
+  test("a router's own rule says how many rows are selected, whatever r is: with r = 1 they are not all rows", async () => {
+    const rule = { kind: "reduced", reduction: 3, block: null } as const;
+    const third: Router = { ...routers.norm(), name: "a third", rule: () => rule };
+    for (const reduction of [1, 2]) {
+      const out = await runRouted(given, { reduction, router: third, attention: "k-to-all" });
+      expectLayers(given, out, { reduction: 3 }, { router: "norm", all: true, light: given.lit });
+    }
   });
 });

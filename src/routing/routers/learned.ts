@@ -1,7 +1,16 @@
 /** @file Routers with a trained vector per layer: soft top-k, and what its ablations put in its place (MATHS §1.5). */
 
 import type { Router } from "../router.ts";
-import { firstScores, learnedScores, ones, sigmoid, sigmoidBack, softTopKBack, softTopKWeights } from "./values.ts";
+import {
+  firstScores,
+  gatedBy,
+  learnedScores,
+  ones,
+  sigmoid,
+  sigmoidBack,
+  softTopKBack,
+  softTopKWeights,
+} from "./values.ts";
 
 const VECTORS = ["score"] as const;
 
@@ -11,11 +20,8 @@ export function learned(): Router {
     name: "learned",
     settings: {},
     vectors: VECTORS,
-    score: (site) => {
-      const scores = learnedScores(site);
-      return { scores, weights: softTopKWeights(site, scores) };
-    },
-    gradient: (site, { scores }, gradient) => softTopKBack(site, scores, gradient),
+    score: gatedBy(softTopKWeights),
+    gradient: softTopKBack,
   };
 }
 
@@ -25,11 +31,8 @@ export function sigmoidGate(): Router {
     name: "sigmoid",
     settings: {},
     vectors: VECTORS,
-    score: (site) => {
-      const scores = learnedScores(site);
-      return { scores, weights: sigmoid(site, scores) };
-    },
-    gradient: (site, { weights }, gradient) => sigmoidBack(site, weights, gradient),
+    score: gatedBy(sigmoid),
+    gradient: sigmoidBack,
   };
 }
 
@@ -39,11 +42,8 @@ export function straightThrough(): Router {
     name: "straight-through",
     settings: {},
     vectors: VECTORS,
-    score: (site) => {
-      const scores = learnedScores(site);
-      return { scores, weights: ones(site) };
-    },
-    gradient: (site, { scores }, gradient) => softTopKBack(site, scores, gradient),
+    score: gatedBy(ones),
+    gradient: softTopKBack,
   };
 }
 
@@ -53,10 +53,7 @@ export function mixtureOfDepths(): Router {
     name: "mixture-of-depths",
     settings: {},
     vectors: VECTORS,
-    score: (site) => {
-      const scores = learnedScores(site);
-      return { scores, weights: scores };
-    },
+    score: gatedBy((_, scores) => scores),
     gradient: (_, __, gradient) => gradient,
   };
 }
@@ -71,6 +68,7 @@ export function firstK(): Router {
       const scores = learnedScores(site);
       return { scores: firstScores(site), weights: softTopKWeights(site, scores) };
     },
-    gradient: (site, _, gradient) => softTopKBack(site, learnedScores(site), gradient),
+    // The weights are made of other scores than the rows are ranked by.
+    gradient: (site, _, gradient) => softTopKBack(site, { scores: learnedScores(site) }, gradient),
   };
 }

@@ -2,7 +2,7 @@
 
 import { EngineError } from "../../errors.ts";
 import type { Router } from "../router.ts";
-import { learnedScores, softTopKBack, softTopKWeights } from "./values.ts";
+import { gatedBy, softTopKBack, softTopKWeights } from "./values.ts";
 
 /** What {@link separate} takes. */
 export interface SeparateOptions {
@@ -21,25 +21,18 @@ export function separate({ keyReduction, weighKeys = true }: SeparateOptions = {
     const message = `routers.separate: keyReduction is ${keyReduction}, expected a number of at least 1`;
     throw new EngineError("BAD_CONFIG", message, { where: "coda.router.keyReduction" });
   }
-  const back: NonNullable<Router["gradient"]> = (site, { scores }, gradient) => softTopKBack(site, scores, gradient);
   return {
     name: "separate",
     settings: { ...(keyReduction === undefined ? {} : { keyReduction }), weighKeys },
     vectors: ["score", "keys"],
-    score: (site) => {
-      const scores = learnedScores(site);
-      return { scores, weights: softTopKWeights(site, scores) };
-    },
-    gradient: back,
+    score: gatedBy(softTopKWeights),
+    gradient: softTopKBack,
     keys: {
       reduction: keyReduction ?? null,
       weigh: weighKeys,
-      score: (site) => {
-        const scores = learnedScores(site, "keys");
-        return { scores, weights: softTopKWeights(site, scores) };
-      },
+      score: gatedBy(softTopKWeights, "keys"),
       // Without their weights the keys are a choice alone, which has no gradient.
-      ...(weighKeys ? { gradient: back } : {}),
+      ...(weighKeys ? { gradient: softTopKBack } : {}),
     },
   };
 }

@@ -5,7 +5,7 @@ import type { Value } from "../../graph/value.ts";
 import { thresholdRows } from "../../ops/threshold-rows.ts";
 import type { Router } from "../router.ts";
 import { selectionDim } from "../selection.ts";
-import { learnedScores, sigmoid, sigmoidBack } from "./values.ts";
+import { gatedBy, sigmoid, sigmoidBack } from "./values.ts";
 
 /**
  * Selects the rows with s = Xn w above `threshold`, at most ceil(n / r) of a sequence: of more, the largest. λ = σ(s). A sequence may
@@ -20,11 +20,8 @@ export function threshold({ threshold: above = 0 }: { readonly threshold?: numbe
     name: "threshold",
     settings: { threshold: above },
     vectors: ["score"],
-    score: (site) => {
-      const scores = learnedScores(site);
-      return { scores, weights: sigmoid(site, scores) };
-    },
-    gradient: (site, { weights }, gradient) => sigmoidBack(site, weights, gradient),
+    score: gatedBy(sigmoid),
+    gradient: sigmoidBack,
     rule: ({ layer, reduction }) => ({ kind: "counted", reduction, layer }),
     choose: ({ b, segments, selectedSegments, prefix, rule }, { scores }) => {
       const inputs = { scores, segments, capacity_segments: selectedSegments };
