@@ -166,10 +166,10 @@ export class FusionFolder {
     if (weights.value === undefined)
       parameters.write(`${name}.second`, transpose(units, columns, width), slot * width * columns);
     else if (keepsValue(this.#shape)) parameters.write(`${name}.value`, weights.value.weight, slot * width * width);
-    const at = (part: string, words: number): { buffer: GPUBuffer; offset: number } => ({
-      buffer: parameters.get(`${name}.${part}`),
-      offset: words * 4,
-    });
+    const at = (part: string, words: number): { buffer: GPUBuffer; offset: number } => {
+      const { buffer, offset } = parameters.slice(`${name}.${part}`);
+      return { buffer, offset: offset + words * 4 };
+    };
     const places = {
       scores: at("first", (slot * rows + room * bottleneck) * width),
       offsets: at("first_bias", slot * rows + room * bottleneck),

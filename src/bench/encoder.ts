@@ -120,7 +120,7 @@ export class Encoder {
       if (kind !== "parameter" || this.#truths.has(label)) continue;
       const { shape, element } = this.parameters.typeOf(label);
       const size = 4 * (shape as readonly number[]).reduce((product, axis) => product * axis, 1);
-      const [bytes] = await this.gpu.read([{ buffer: this.parameters.get(label), offset: 0, size }]);
+      const [bytes] = await this.gpu.read([{ ...this.parameters.slice(label), size }]);
       const data =
         element === "u32"
           ? new Uint32Array(bytes as ArrayBuffer)

@@ -268,7 +268,9 @@ export class Plan {
     const copy = this.memory.copies[index];
     if (copy === undefined) return;
     const bytes = byteLength(copy.value.type, size);
-    if (bytes > 0) encoder.copyBufferToBuffer(this.#buffer(copy.from), 0, this.#buffer(copy.to), 0, bytes);
+    if (bytes === 0) return;
+    const [from, to] = [this.#at(copy.from, bytes), this.#at(copy.to, bytes)];
+    encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, bytes);
   }
 
   /** Copies outputs to places of the caller's. */
@@ -277,19 +279,20 @@ export class Plan {
       const value = this.graph.outputs.get(name);
       if (value === undefined)
         throw new EngineError("UNKNOWN_NAME", `the graph has no output ${name}`, { where: name });
-      const bytes = byteLength(value.type, size);
-      if (bytes > 0) encoder.copyBufferToBuffer(this.#buffer(this.memory.placeOf(value)), 0, buffer, offset, bytes);
+      const from = this.#slice(value, byteLength(value.type, size));
+      if (from.size > 0) encoder.copyBufferToBuffer(from.buffer, from.offset, buffer, offset, from.size);
     }
   }
 
-  #slice(value: Value, bytes: number): BufferSlice {
-    return { buffer: this.#buffer(this.memory.placeOf(value)), offset: 0, size: bytes };
+  #slice(value: Value, bytes: number): Required<BufferSlice> {
+    return this.#at(this.memory.placeOf(value), bytes);
   }
 
-  #buffer(place: Place): GPUBuffer {
-    if (place.kind === "slot") return this.#options.arena.buffer(place.slot);
-    if (place.kind === "parameter") return this.#options.parameters.get(place.name);
-    return (this.#inputs.get(place.name) as { buffer: GPUBuffer }).buffer;
+  /** The first `size` bytes of a place. */
+  #at(place: Place, size: number): Required<BufferSlice> {
+    if (place.kind === "slot") return { buffer: this.#options.arena.buffer(place.slot), offset: 0, size };
+    if (place.kind === "parameter") return { ...this.#options.parameters.slice(place.name), size };
+    return { buffer: (this.#inputs.get(place.name) as { buffer: GPUBuffer }).buffer, offset: 0, size };
   }
 }
 

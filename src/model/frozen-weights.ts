@@ -56,7 +56,7 @@ export class FrozenWeights {
     };
     const readback = this.#gpu.createReadback();
     try {
-      const slices = known.map((name) => ({ buffer: this.#parameters.get(name), offset: 0, size: 4 * words(name) }));
+      const slices = known.map((name) => ({ ...this.#parameters.slice(name), size: 4 * words(name) }));
       const bytes = await readback.read(slices);
       return new Map(
         known.map((name, index) => {

@@ -121,7 +121,7 @@ export class HostNorms {
     try {
       const slices = vectors.map(({ parameter, shape }) => {
         const length = shape.reduce((product, dim) => product * dim, 1);
-        return { buffer: this.#parameters.get(parameter), offset: 0, size: 4 * length };
+        return { ...this.#parameters.slice(parameter), size: 4 * length };
       });
       const bytes = await readback.read(slices);
       return new Map(vectors.map(({ parameter }, index) => [parameter, new Float32Array(bytes[index] as ArrayBuffer)]));

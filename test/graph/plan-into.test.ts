@@ -18,7 +18,7 @@ test("an output that is kept lands at its offset, an input can be kept as well, 
   const y = b.op(activation, { x }, { kind: "relu" }).y as Value;
   const z = b.op(activation, { x }, { kind: "identity" }).y as Value;
   const plan = await Plan.create({ gpu, graph: b.finish({ x, y, z }), parameters, arena, capacities: {} });
-  const buffer = parameters.get("kept");
+  const { buffer } = parameters.slice("kept");
   const into = { y: { buffer, offset: 16 }, x: { buffer, offset: 32 } };
   const inputs = { x: Float32Array.of(1, -2, 3, -4) };
   const { outputs } = await plan.run(inputs, {}, { into });

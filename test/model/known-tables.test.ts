@@ -39,7 +39,7 @@ describe("known tables", () => {
     const { bank, slots } = store.bank.values(b, "layers.0.layer");
     const tables = knownTables({ inputs: {}, source: store });
     const found = tables(slots as Value) as Uint32Array;
-    const [bytes] = await gpu.read([{ buffer: parameters.get((slots as Value).node.label), offset: 0, size: 48 }]);
+    const [bytes] = await gpu.read([{ ...parameters.slice((slots as Value).node.label), size: 48 }]);
     expect(found).toEqual(new Uint32Array(bytes as ArrayBuffer));
     const widths = ["b5", "b2"].map((name) => found[4 * store.bank.slotOf(store.get(name).resident)]);
     expect(widths).toEqual([5, 2]);
