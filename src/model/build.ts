@@ -153,14 +153,17 @@ function capture({ b, signature, results }: Draft): void {
   }
 }
 
-/** Builds the graph of a signature, optimised unless other passes are given, with the run-time inputs of its compositions. */
-export function buildModel(
-  parts: BuildParts,
-  signature: Signature,
-  passes: (graph: Graph) => Graph = optimize,
-): BuiltGraph {
+/** A model's values on a builder, before a graph is made of some of them. */
+export interface DraftedModel {
+  /** What a run gives, by name. */
+  readonly results: ReadonlyMap<string, Value>;
+  /** What fills the run-time inputs of the compositions, by name. */
+  readonly feeds: { readonly dense: ReadonlyMap<string, Feed>; readonly light: ReadonlyMap<string, Feed> };
+}
+
+/** Builds the values of a signature on a builder. */
+export function draftModel(b: GraphBuilder, parts: BuildParts, signature: Signature): DraftedModel {
   const { host, bank, fusions, programs } = parts;
-  const b = new GraphBuilder();
   const options = { compat: signature.compat, fusions };
   const feeds = { dense: new Map<string, Feed>(), light: new Map<string, Feed>() };
   const context = new SiteContext(b, bank, programs.dense, { ...options, feeds: feeds.dense });
@@ -186,11 +189,26 @@ export function buildModel(
   if (signature.outputs.includes("hidden")) draft.results.set("hidden", hidden);
   buildHeads(draft, { hidden, segments: stream.segments });
   capture(draft);
-  const graph = passes(b.finish(draft.results));
+  return { results: draft.results, feeds };
+}
+
+/** @returns a graph with those of a model's run-time inputs that it reads. */
+export function withFeeds(graph: Graph, { feeds }: DraftedModel): BuiltGraph {
   const read = new Map<string, { feed: Feed; light: boolean }>();
   for (const { kind, label } of graph.nodes) {
     const feed = feeds.dense.get(label) ?? feeds.light.get(label);
     if (kind === "input" && feed !== undefined) read.set(label, { feed, light: !feeds.dense.has(label) });
   }
   return { graph, feeds: read };
+}
+
+/** Builds the graph of a signature, optimised unless other passes are given, with the run-time inputs of its compositions. */
+export function buildModel(
+  parts: BuildParts,
+  signature: Signature,
+  passes: (graph: Graph) => Graph = optimize,
+): BuiltGraph {
+  const b = new GraphBuilder();
+  const drafted = draftModel(b, parts, signature);
+  return withFeeds(passes(b.finish(drafted.results)), drafted);
 }
