@@ -1,7 +1,4 @@
-/**
- * @file What a router is: an object that scores and weighs the rows of a layer as graph values, and says how a gradient goes
- * back through it. How one is written: docs/routing.md.
- */
+/** @file What a router is: an object that scores and weighs the rows of a layer as graph values. How one is written: docs/routing.md. */
 
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
@@ -39,7 +36,10 @@ export interface RouterSite {
 export interface Scored {
   /** What the rows are ranked by: the k largest of a segment, ties to the lower row. [rows] */
   readonly scores: Value;
-  /** λ, by which the heavy path of a selected row is multiplied. [rows] */
+  /**
+   * λ, by which the heavy path of a selected row is multiplied. [rows] What is trained is reached through it alone: the choice itself
+   * has no gradient (MATHS §1.4). λ is differentiated like any value; `b.withGradient` gives it another gradient.
+   */
   readonly weights: Value;
 }
 
@@ -68,8 +68,6 @@ export interface KeyRouting {
   /** Whether the rows are multiplied by their λ before they are projected. */
   readonly weigh: boolean;
   readonly score: (site: RouterSite) => Scored;
-  /** ∂L/∂scores from ∂L/∂λ of all rows, as that of a {@link Router}; absent where nothing depends on the scores. */
-  readonly gradient?: (site: RouterSite, scored: Scored, weightsGradient: Value) => Value;
 }
 
 /** Decides which rows of a layer take the heavy path, and how much it counts. */
@@ -79,11 +77,6 @@ export interface Router {
   /** Trained vectors of the host's width that each routed layer has; the first is what `coda({ weights })` gives. */
   readonly vectors: readonly string[];
   readonly score: (site: RouterSite) => Scored;
-  /**
-   * ∂L/∂scores from ∂L/∂λ of all rows, which is 0 for rows that were not selected: the choice itself has no gradient (MATHS §1.4).
-   * Absent where nothing depends on the scores.
-   */
-  readonly gradient?: (site: RouterSite, scored: Scored, weightsGradient: Value) => Value;
   /** How rows are chosen where it is not by the k largest scores. */
   readonly choose?: (site: SelectionSite, scored: Scored) => ChosenRows;
   /** The rule of a layer with this reduction factor, where it is not k = ceil(n / r). */

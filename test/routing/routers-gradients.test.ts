@@ -1,8 +1,12 @@
-/** @file The gradient rule of every router, run on the device, against central differences of Σ g λ(s) in float64. */
+/** @file How every router's λ reaches its trained vector: on the device, against central differences of Σ g λ(s) in float64. */
 
 import { describe, expect, test } from "vitest";
-import { evaluate } from "../../src/graph/evaluate.ts";
 import { GraphBuilder } from "../../src/graph/builder.ts";
+import { backpropagate } from "../../src/graph/differentiate.ts";
+import type { LeafGradient } from "../../src/graph/differentiate.ts";
+import { evaluate } from "../../src/graph/evaluate.ts";
+import { Parameters } from "../../src/graph/parameters.ts";
+import { optimize } from "../../src/graph/passes/optimize.ts";
 import type { Value } from "../../src/graph/value.ts";
 import { runtimeDim } from "../../src/ops/op.ts";
 import { normal } from "../../src/random.ts";
@@ -61,12 +65,18 @@ function differences(weigh: Weigh): number[] {
   });
 }
 
-/** ∂L/∂scores of a router, or of its keys, on the device. */
-async function onDevice(
-  router: Pick<Router | KeyRouting, "score" | "gradient">,
-  softTopKMode: "paper" | "exact",
-): Promise<Float32Array> {
-  const b = new GraphBuilder();
+/** ∂L/∂w = Σ ∂L/∂s x over all rows. */
+function vectorGradient(ds: readonly number[]): number[] {
+  return Array.from({ length: WIDTH }, (_, i) =>
+    ds.reduce((sum, value, row) => sum + value * (x[row * WIDTH + i] as number), 0),
+  );
+}
+
+/** A router, or the one of its keys. */
+type Scoring = Pick<Router | KeyRouting, "score">;
+
+/** ∂L/∂w of L = Σ g λ, as graph values: one part, or none where nothing depends on a vector. */
+function partsOf(b: GraphBuilder, router: Scoring, softTopKMode: "paper" | "exact"): readonly LeafGradient[] {
   const rows = runtimeDim("rows");
   const table = (name: string): Value => b.input(name, [runtimeDim("offsets")], "u32");
   const options: SoftTopKOptions = {
@@ -83,23 +93,36 @@ async function onDevice(
     segments: table("segments"),
     selectedSegments: table("selected"),
     options,
-    vector: () => b.input("w", [WIDTH]),
+    vector: () => b.parameter("w", [WIDTH]),
     keys: () => b.input("keys", [runtimeDim("sequences")], "u32"),
   };
-  const gradient = router.gradient as NonNullable<Router["gradient"]>;
-  const ds = gradient(site, router.score(site), b.input("g", [rows]));
-  const inputs = { x, w, g, segments: offsets(LENGTHS), selected: offsets(SELECTED) };
-  const { data } = (
-    await evaluate(await sharedGpu(), b.finish({ ds }), inputs, { rows: ROWS, offsets: LENGTHS.length + 1 })
-  ).ds as {
-    data: Float32Array;
-  };
-  return data;
+  const { weights } = router.score(site);
+  const seed = { value: weights, gradient: b.input("g", [rows]) };
+  return backpropagate(b, [seed], [{ parameter: "w" }]).get("w") ?? [];
+}
+
+/** ∂L/∂w on the device. */
+async function onDevice(router: Scoring, mode: "paper" | "exact"): Promise<Float32Array> {
+  const gpu = await sharedGpu();
+  const b = new GraphBuilder({ differentiable: true });
+  const parts = partsOf(b, router, mode);
+  expect(parts.map(({ at }) => at)).toEqual([0]);
+  const dw = (parts[0] as LeafGradient).value;
+  const inputs = { x, g, segments: offsets(LENGTHS), selected: offsets(SELECTED) };
+  const parameters = new Parameters(gpu);
+  parameters.set("w", { shape: [WIDTH], element: "f32" }, w);
+  const sizes = { rows: ROWS, offsets: LENGTHS.length + 1 };
+  try {
+    const outputs = await evaluate(gpu, optimize(b.finish({ dw })), inputs, sizes, { parameters });
+    return outputs.dw?.data as Float32Array;
+  } finally {
+    parameters.dispose();
+  }
 }
 
 describe.each(["paper", "exact"] as const)("with soft top-k %s", (mode) => {
   const separate = routers.separate();
-  test.each<[string, Pick<Router | KeyRouting, "score" | "gradient">, Weigh]>([
+  test.each<[string, Scoring, Weigh]>([
     ["learned", routers.learned(), soft(mode)],
     ["sigmoid", routers.sigmoid(), sigmoid],
     // As if the weights of soft top-k had been there.
@@ -110,25 +133,25 @@ describe.each(["paper", "exact"] as const)("with soft top-k %s", (mode) => {
     ["separate, queries", separate, soft(mode)],
     ["separate, keys", separate.keys as KeyRouting, soft(mode)],
   ])("%s", async (_, router, weigh) => {
-    const expected = differences(weigh);
+    const expected = vectorGradient(differences(weigh));
     const found = await onDevice(router, mode);
-    expect(found).toHaveLength(ROWS);
+    expect(found).toHaveLength(WIDTH);
     const scale = Math.max(...expected.map(Math.abs));
     expect(scale).toBeGreaterThan(0.1);
-    expected.forEach((value, row) =>
-      expect(Math.abs((found[row] as number) - value), `row ${row}`).toBeLessThan(TOLERANCE * scale),
+    expected.forEach((value, i) =>
+      expect(Math.abs((found[i] as number) - value), `element ${i}`).toBeLessThan(TOLERANCE * scale),
     );
   });
 });
 
-test("what depends on no score has no gradient", () => {
-  const fixed = [
-    routers.truncation(),
-    routers.strided(),
-    routers.random(),
-    routers.norm(),
-    routers.oracle({ indices: [] }),
-  ];
-  for (const { gradient } of fixed) expect(gradient).toBeUndefined();
-  expect(routers.separate({ weighKeys: false }).keys?.gradient).toBeUndefined();
+test.each(["truncation", "strided", "random", "norm"] as const)(
+  "%s depends on no vector: there is no gradient",
+  (name) => {
+    expect(partsOf(new GraphBuilder({ differentiable: true }), routers[name](), "paper")).toEqual([]);
+  },
+);
+
+test("an oracle depends on no vector", () => {
+  const oracle = routers.oracle({ indices: [] });
+  expect(partsOf(new GraphBuilder({ differentiable: true }), oracle, "paper")).toEqual([]);
 });

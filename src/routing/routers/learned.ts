@@ -1,16 +1,7 @@
 /** @file Routers with a trained vector per layer: soft top-k, and what its ablations put in its place (MATHS §1.5). */
 
 import type { Router } from "../router.ts";
-import {
-  firstScores,
-  gatedBy,
-  learnedScores,
-  ones,
-  sigmoid,
-  sigmoidBack,
-  softTopKBack,
-  softTopKWeights,
-} from "./values.ts";
+import { firstScores, gatedBy, learnedScores, onesThroughSoftTopK, sigmoid, softTopKWeights } from "./values.ts";
 
 const VECTORS = ["score"] as const;
 
@@ -21,7 +12,6 @@ export function learned(): Router {
     settings: {},
     vectors: VECTORS,
     score: gatedBy(softTopKWeights),
-    gradient: softTopKBack,
   };
 }
 
@@ -32,7 +22,6 @@ export function sigmoidGate(): Router {
     settings: {},
     vectors: VECTORS,
     score: gatedBy(sigmoid),
-    gradient: sigmoidBack,
   };
 }
 
@@ -42,8 +31,7 @@ export function straightThrough(): Router {
     name: "straight-through",
     settings: {},
     vectors: VECTORS,
-    score: gatedBy(ones),
-    gradient: softTopKBack,
+    score: gatedBy(onesThroughSoftTopK),
   };
 }
 
@@ -54,7 +42,6 @@ export function mixtureOfDepths(): Router {
     settings: {},
     vectors: VECTORS,
     score: gatedBy((_, scores) => scores),
-    gradient: (_, __, gradient) => gradient,
   };
 }
 
@@ -68,7 +55,5 @@ export function firstK(): Router {
       const scores = learnedScores(site);
       return { scores: firstScores(site), weights: softTopKWeights(site, scores) };
     },
-    // The weights are made of other scores than the rows are ranked by.
-    gradient: (site, _, gradient) => softTopKBack(site, { scores: learnedScores(site) }, gradient),
   };
 }

@@ -2,7 +2,7 @@
 
 import { EngineError } from "../../errors.ts";
 import type { Router } from "../router.ts";
-import { gatedBy, softTopKBack, softTopKWeights } from "./values.ts";
+import { gatedBy, softTopKWeights } from "./values.ts";
 
 /** What {@link separate} takes. */
 export interface SeparateOptions {
@@ -26,13 +26,10 @@ export function separate({ keyReduction, weighKeys = true }: SeparateOptions = {
     settings: { ...(keyReduction === undefined ? {} : { keyReduction }), weighKeys },
     vectors: ["score", "keys"],
     score: gatedBy(softTopKWeights),
-    gradient: softTopKBack,
     keys: {
       reduction: keyReduction ?? null,
       weigh: weighKeys,
       score: gatedBy(softTopKWeights, "keys"),
-      // Without their weights the keys are a choice alone, which has no gradient.
-      ...(weighKeys ? { gradient: softTopKBack } : {}),
     },
   };
 }

@@ -5,7 +5,7 @@ import type { Value } from "../../graph/value.ts";
 import { thresholdRows } from "../../ops/threshold-rows.ts";
 import type { Router } from "../router.ts";
 import { selectionDim } from "../selection.ts";
-import { gatedBy, sigmoid, sigmoidBack } from "./values.ts";
+import { gatedBy, sigmoid } from "./values.ts";
 
 /**
  * Selects the rows with s = Xn w above `threshold`, at most ceil(n / r) of a sequence: of more, the largest. λ = σ(s). A sequence may
@@ -21,7 +21,6 @@ export function threshold({ threshold: above = 0 }: { readonly threshold?: numbe
     settings: { threshold: above },
     vectors: ["score"],
     score: gatedBy(sigmoid),
-    gradient: sigmoidBack,
     rule: ({ layer, reduction }) => ({ kind: "counted", reduction, layer }),
     choose: ({ b, segments, selectedSegments, prefix, rule }, { scores }) => {
       const inputs = { scores, segments, capacity_segments: selectedSegments };

@@ -1,8 +1,7 @@
-/** @file What several routers are made of: scores, gates that make λ of them, and the way back through each gate. */
+/** @file What several routers are made of: scores, and gates that make λ of them. */
 
 import type { Value } from "../../graph/value.ts";
 import { activation } from "../../ops/activation.ts";
-import { elementwise } from "../../ops/elementwise.ts";
 import { fill } from "../../ops/fill.ts";
 import { positionScores } from "../../ops/position-scores.ts";
 import { rowDot } from "../../ops/row-dot.ts";
@@ -33,33 +32,26 @@ export function softTopKWeights({ b, segments, selectedSegments, options }: Rout
   return b.op(softTopK, inputs, { mode, ...rest }).weights as Value;
 }
 
-/** ∂L/∂s through that operator. */
-export function softTopKBack(site: RouterSite, { scores }: Pick<Scored, "scores">, gradient: Value): Value {
-  const { b, segments, selectedSegments, options } = site;
-  const { softTopK: mode, ...rest } = options;
-  const inputs = { scores, segments, selected_segments: selectedSegments, gradient };
-  // The closed form is written in the weights, the unrolled one in the scores alone.
-  const weights = mode === "exact" ? softTopKWeights(site, scores) : undefined;
-  return b.op(softTopKGradient, { ...inputs, weights }, { mode, ...rest }).ds as Value;
-}
-
 /** 1 for every row. */
 export function ones({ b, x }: RouterSite): Value {
   return b.op(fill, { x }, { value: 1, axes: 1 }).y as Value;
 }
 
+/** 1 for every row, with the gradient of soft top-k, as if its weights had been there. */
+export function onesThroughSoftTopK(site: RouterSite, scores: Value): Value {
+  const { b, segments, selectedSegments, options } = site;
+  const { softTopK: mode, ...rest } = options;
+  const tables = { scores, segments, selected_segments: selectedSegments };
+  return b.withGradient(ones(site), [scores], (gradient) => {
+    // The closed form is written in the weights, the unrolled one in the scores alone.
+    const weights = mode === "exact" ? softTopKWeights(site, scores) : undefined;
+    return [b.op(softTopKGradient, { ...tables, weights, gradient }, { mode, ...rest }).ds];
+  });
+}
+
 /** σ of every score. */
 export function sigmoid({ b }: RouterSite, scores: Value): Value {
   return b.op(activation, { x: scores }, { kind: "sigmoid" }).y as Value;
-}
-
-/** g λ (1 − λ): ∂L/∂s where λ = σ(s). */
-export function sigmoidBack({ b }: RouterSite, { weights }: Pick<Scored, "weights">, gradient: Value): Value {
-  const product = (left: Value, right: Value): Value =>
-    b.op(elementwise, { a: left, b: right }, { operation: "mul" }).y as Value;
-  const square = product(weights, weights);
-  const slope = b.op(elementwise, { a: weights, b: square }, { operation: "sub" }).y as Value;
-  return product(gradient, slope);
 }
 
 /** Scores by which the first rows win. */
