@@ -4,6 +4,7 @@ import type { CurvePoint } from "../routing/trace-types.ts";
 import { recordsInOrder, varying } from "./table.ts";
 import type { Manifest, Records } from "./manifest.ts";
 import type { PointRecord } from "./record.ts";
+import { routerAxes } from "./routers.ts";
 import { layersText } from "./settings.ts";
 import type { PointSettings } from "./settings.ts";
 
@@ -61,12 +62,28 @@ function wordsOf(settings: PointSettings, names: readonly (keyof PointSettings)[
   return words.join(", ");
 }
 
+/** The points of r = 1 that stand for every router that is the dense model there, by what else they depend on. */
+function denseAtOne(records: readonly PointRecord[]): (settings: PointSettings) => PointRecord | undefined {
+  const key = ({ layers, part }: PointSettings): string => JSON.stringify([layers, part]);
+  const shared = new Map(
+    records
+      .filter(({ settings: { router, reduction } }) => reduction === 1 && isDenseAtOne(router))
+      .map((record) => [key(record.settings), record]),
+  );
+  return (settings) => (isDenseAtOne(settings.router) ? shared.get(key(settings)) : undefined);
+}
+
+function isDenseAtOne(router: PointSettings["router"]): boolean {
+  return router !== "dense" && routerAxes[router].dense;
+}
+
 /** @returns the curves of all routed points, in the order of the grid; r ascends in each. */
 export function curvesOf(manifest: Manifest, records: Records): readonly SweepCurve[] {
   const ordered = recordsInOrder(manifest, records).filter(
     ({ settings, diverged }) => settings.reduction !== null && diverged === undefined,
   );
   const names = varying(ordered);
+  const sharedOf = denseAtOne(ordered);
   const lines = new Map<string, PointRecord[]>();
   for (const record of ordered)
     group(lines, `${record.settings.router}\n${wordsOf(record.settings, names)}`).push(record);
@@ -77,6 +94,8 @@ export function curvesOf(manifest: Manifest, records: Records): readonly SweepCu
       const reduction = record.settings.reduction as number;
       byReduction.set(reduction, [...(byReduction.get(reduction) ?? []), record]);
     }
+    const shared = sharedOf(settings);
+    if (shared !== undefined && !byReduction.has(1)) byReduction.set(1, [shared]);
     const reductions = [...byReduction.keys()].sort((a, b) => a - b);
     return {
       router: settings.router,

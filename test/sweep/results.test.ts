@@ -79,6 +79,26 @@ describe("curves", () => {
     expect(first?.points[1]).toMatchObject({ speedUp: 4, milliseconds: 2.5 });
   });
 
+  test("of routers that are the dense model at r = 1 share its point", () => {
+    const whole = manifestOf({
+      router: ["learned", "norm", "sigmoid"],
+      reduction: [1, 2],
+      attention: ["k-to-k", "k-to-all"],
+    });
+    const curves = curvesOf(
+      whole,
+      recordsOf(whole, ({ reduction, router }) => (reduction === 1 ? 1 : 0.5) - (router === "sigmoid" ? 0.1 : 0)),
+    );
+    expect(whole.points.filter(({ settings }) => settings.reduction === 1)).toHaveLength(3);
+    expect(curves.map(({ points }) => points.map(({ reduction }) => reduction))).toEqual(
+      Array.from({ length: 6 }, () => [1, 2]),
+    );
+    const ends = curves.map(({ router, points }) => [router, points[0]?.value]);
+    expect(ends).toEqual(
+      ["learned", "norm", "sigmoid"].flatMap((router) => [1, 2].map(() => [router, router === "sigmoid" ? 0.9 : 1])),
+    );
+  });
+
   test("of the report are those that the trace takes", () => {
     const curve = reportCurve(manifest, records);
     // Two curves each of learned and truncation, one of separate, which has no choice of attention.
