@@ -14,7 +14,7 @@
 // storage load is a gather of 4 scalars, it is about 1.5 times as fast as the portable variant (12 heads of 64, n = 512).
 //
 // Limits: feature subgroups, 8 storage buffers, no workgroup memory, WORKGROUP (a multiple of 4) invocations per workgroup.
-// lib: segments attention-tile
+// lib: segments attention-mask attention-tile
 
 enable subgroups;
 
@@ -51,6 +51,10 @@ struct Params {
 
 fn segment_offset(which: u32, s: u32) -> u32 {
   return q_segments[s];
+}
+
+fn key_position(row: u32) -> u32 {
+  return kv_positions[row];
 }
 
 var<private> quad_lane: u32;

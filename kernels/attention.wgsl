@@ -12,7 +12,7 @@
 // (kernels/lib/attention-tile.wgsl). Neighbouring invocations take neighbouring rows and so read the same keys.
 //
 // Limits: 8 storage buffers, no workgroup memory, WORKGROUP invocations per workgroup.
-// lib: segments attention-tile
+// lib: segments attention-mask attention-tile
 
 // --- parameters
 const HEADS: u32 = 2u;
@@ -47,6 +47,10 @@ struct Params {
 
 fn segment_offset(which: u32, s: u32) -> u32 {
   return q_segments[s];
+}
+
+fn key_position(row: u32) -> u32 {
+  return kv_positions[row];
 }
 
 fn own_keys(j: vec4<u32>) -> vec4<u32> {

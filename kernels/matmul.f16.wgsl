@@ -17,7 +17,7 @@
 // Shapes: x [sources, K], w [N, K] (f32 or f16), K a multiple of 4, y [rows, columns]; optional inputs as in
 // kernels/lib/matmul-epilogue.wgsl. Bindings: 8 storage buffers, 1 uniform. Workgroup memory: 5 KiB, 256 invocations.
 // Feature: shader-f16. Every tile reads its rows of x twice, first for their largest magnitudes. Own work.
-// lib: weight-f32|weight-f16 matmul-epilogue activation
+// lib: weight-f32|weight-f16 matmul-rows matmul-epilogue activation
 
 enable f16;
 

@@ -3,7 +3,7 @@
 // Shapes: x [sources, K], w [N, K] (f32 or f16), K a multiple of 4, y [rows, columns]; optional inputs as in
 // kernels/lib/matmul-epilogue.wgsl. Bindings: 8 storage buffers, 1 uniform. Workgroup memory: none.
 // Algorithm: a row of x times four rows of w as one vector-matrix product per step of 4 along K. Own work.
-// lib: weight-f32|weight-f16 matmul-epilogue activation
+// lib: weight-f32|weight-f16 matmul-rows matmul-epilogue activation
 
 // --- parameters
 const ACTIVATION: u32 = 0u;

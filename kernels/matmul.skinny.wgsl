@@ -4,7 +4,7 @@
 // Shapes: x [sources, K], w [N, K] (f32 or f16), K a multiple of 4, y [rows, columns]; optional inputs as in
 // kernels/lib/matmul-epilogue.wgsl. Bindings: 8 storage buffers, 1 uniform. Workgroup memory: 16 WORKGROUP bytes.
 // The order of a sum depends on LANES alone. Own work.
-// lib: weight-f32|weight-f16 matmul-epilogue activation
+// lib: weight-f32|weight-f16 matmul-rows matmul-epilogue activation
 
 // --- parameters
 const ACTIVATION: u32 = 0u;

@@ -14,7 +14,7 @@
 //   - the clamped index of a run-time sized array takes 4 divisions: hence blocks of 8 elements behind one index;
 //   - a swap costs 1 instruction, a subgroupBroadcast 20: so lane l sums for rows l, l^1, l^2 and l^3 of each four.
 // The order of a sum along K is the same in every place of a tile.
-// lib: weight-f32|weight-f16 matmul-epilogue activation quad-product
+// lib: weight-f32|weight-f16 matmul-rows matmul-epilogue activation quad-product
 
 enable subgroups;
 

@@ -19,6 +19,7 @@ export type ErrorCode =
   | "DISPOSED" // used after dispose
   | "NOT_IMPLEMENTED" // planned, not there yet
   | "NO_CAPACITY" // slots or rows are used up
+  | "DIVERGED" // a loss or a gradient is not finite
   | "UNSUPPORTED"; // a combination that the engine refuses on purpose
 
 /** The data of an {@link EngineError}. */

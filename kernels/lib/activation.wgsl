@@ -31,6 +31,11 @@ fn activate(code: u32, x: f32) -> f32 {
 // their relative accuracy. P is a minimax fit of degree 7 on [0, 10], relative error 1.6e-7; Q(10) = 7.6e-24.
 fn activation_gelu(x: vec4<f32>) -> vec4<f32> {
   let a = min(abs(x), vec4<f32>(10.0));
+  return max(x, vec4<f32>(0.0)) - a * activation_tail(a);
+}
+
+// Q(a) for 0 <= a <= 10.
+fn activation_tail(a: vec4<f32>) -> vec4<f32> {
   let t = 1.0 / (1.0 + 0.25 * a);
   var p = t * -0.0975639475 + 0.371020644;
   p = p * t - 0.327420016;
@@ -39,7 +44,7 @@ fn activation_gelu(x: vec4<f32>) -> vec4<f32> {
   p = p * t + 0.127858229;
   p = p * t + 0.0957824535;
   p = p * t + 0.000237433864;
-  return max(x, vec4<f32>(0.0)) - a * (p * exp(-0.5 * a * a));
+  return p * exp(-0.5 * a * a);
 }
 
 fn activation_sigmoid(x: vec4<f32>) -> vec4<f32> {

@@ -8,9 +8,10 @@ import type { Attributes } from "../ops/op.ts";
 import { segmentTable } from "./segment-tables.ts";
 
 /** A slot of the bank: active width, activation code, scale. */
-type SlotSetting = readonly [width: number, activation: number, scale: number];
+export type SlotSetting = readonly [width: number, activation: number, scale: number];
 
-interface Setting {
+/** A bank, its segments and widths. */
+export interface AdapterSetting {
   readonly name: string;
   readonly width: number;
   readonly maxWidth: number;
@@ -29,11 +30,17 @@ interface Setting {
   readonly bench?: boolean;
 }
 
-const ragged = [1, 5, 0, 17, 16, 15, 4, 33];
-const everyActivation: readonly SlotSetting[] = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((code) => [7, code, 0.5 + code / 8]);
+/** Lengths of segments that fill no tile. */
+export const ragged: readonly number[] = [1, 5, 0, 17, 16, 15, 4, 33];
+/** A slot for every activation. */
+export const everyActivation: readonly SlotSetting[] = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((code) => [
+  7,
+  code,
+  0.5 + code / 8,
+]);
 
 /** Slots that do not give what they take, as those of LoRA, and columns of them: at the edges, inside, one, odd. */
-const outputSettings: readonly Setting[] = [
+const outputSettings: readonly AdapterSetting[] = [
   [64, 8, 64, 40, 24],
   [64, 8, 64, 0, 24],
   [72, 40, 8, 0, 8],
@@ -46,7 +53,7 @@ const outputSettings: readonly Setting[] = [
   [16, 6, 24, 8, 8],
   [15, 8, 24, 8, 8],
   [7, 3, 5, 4, 1],
-].map((sizes, index): Setting => {
+].map((sizes, index): AdapterSetting => {
   const [width, maxWidth, outWidth, firstColumn, columnCount] = sizes as [number, number, number, number, number];
   // Every second one has an f16 bank and no residual.
   const bare = index % 2 === 1;
@@ -70,7 +77,7 @@ const outputSettings: readonly Setting[] = [
   };
 });
 
-const settings: readonly Setting[] = [
+const settings: readonly AdapterSetting[] = [
   { name: "1 token, width 1", width: 1, maxWidth: 1, slots: [[1, 1, 1]], lengths: [1] },
   { name: "1 token, width 16", width: 16, maxWidth: 8, slots: [[8, 1, 1]], lengths: [1] },
   { name: "no rows", width: 16, maxWidth: 8, slots: [[8, 1, 1]], lengths: [0] },
@@ -179,7 +186,7 @@ const settings: readonly Setting[] = [
  * Values of N(0, 0.1), and NaN in everything past the active width and outside the columns: it must never be read into a
  * result.
  */
-function bankInput(setting: Setting): CaseTensor {
+function bankInput(setting: AdapterSetting): CaseTensor {
   const { width, maxWidth, outWidth = width, firstColumn = 0, slots, f16 = false, deviation = 1 } = setting;
   const endColumn = firstColumn + columnsOf(setting);
   const stride = adapterStride(width, maxWidth, outWidth);
@@ -199,11 +206,13 @@ function bankInput(setting: Setting): CaseTensor {
   return { shape: [slots.length, stride], data, f16 };
 }
 
-function columnsOf({ width, outWidth = width, firstColumn = 0, columnCount }: Setting): number {
+/** @returns the width of y. */
+export function columnsOf({ width, outWidth = width, firstColumn = 0, columnCount }: AdapterSetting): number {
   return columnCount ?? outWidth - firstColumn;
 }
 
-function inputsOf(setting: Setting): Record<string, CaseTensor> {
+/** The inputs of `adapter`. */
+export function inputsOf(setting: AdapterSetting): Record<string, CaseTensor> {
   const { width, slots, lengths, deviation = 1 } = setting;
   const rows = lengths.reduce((a, b) => a + b, 0);
   const words = new Uint32Array(slots.length * 4);
@@ -224,12 +233,13 @@ function inputsOf(setting: Setting): Record<string, CaseTensor> {
   return inputs;
 }
 
-function attributesOf({ width, maxWidth, outWidth, firstColumn, columnCount }: Setting): Attributes {
+/** The attributes of `adapter`. */
+export function attributesOf({ width, maxWidth, outWidth, firstColumn, columnCount }: AdapterSetting): Attributes {
   return { width, maxWidth, outWidth, firstColumn, columnCount };
 }
 
 /** One reduction over the width, one over the bottleneck. */
-function toleranceOf({ width, maxWidth }: Setting): number {
+function toleranceOf({ width, maxWidth }: AdapterSetting): number {
   return toleranceFor(width) + toleranceFor(maxWidth);
 }
 

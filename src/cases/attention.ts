@@ -6,7 +6,7 @@ import type { CaseTable, CaseTensor, OpCase } from "./case.ts";
 import { segmentTable } from "./segment-tables.ts";
 
 /** What varies between the cases. */
-interface Setting {
+export interface AttentionSetting {
   readonly name: string;
   readonly heads: number;
   readonly headWidth: number;
@@ -54,7 +54,8 @@ const fronted = routedLengths.map((length, s) => [
   ...Array.from({ length }, (_, at) => at),
 ]);
 
-const settings: readonly Setting[] = [
+/** All that varies. */
+export const attentionSettings: readonly AttentionSetting[] = [
   { name: "1 token", heads: 1, headWidth: 4, lengths: [1] },
   { name: "ragged", heads: 3, headWidth: 16, lengths: ragged },
   { name: "ragged, causal", heads: 3, headWidth: 16, lengths: ragged, causal: true },
@@ -155,7 +156,7 @@ function sum(values: readonly number[]): number {
 }
 
 /** Queries and keys: packed as [q | 4 unused columns | v | k], or two matrices. */
-function rowInputs(setting: Setting, queries: number, keys: number): Record<string, CaseTensor> {
+function rowInputs(setting: AttentionSetting, queries: number, keys: number): Record<string, CaseTensor> {
   const { heads, headWidth, deviation = 1, equal = false, denormal = false } = setting;
   const width = heads * headWidth;
   const values = (seed: number, rows: number, columns: number): Float32Array => {
@@ -177,24 +178,25 @@ function rowInputs(setting: Setting, queries: number, keys: number): Record<stri
 }
 
 /** With `masking`, every third distance of a head is -∞, but never 0, so that no row is left without any key. */
-function biasInput({ heads, masking = false }: Setting, reach: number): CaseTensor {
+function biasInput({ heads, masking = false }: AttentionSetting, reach: number): CaseTensor {
   const data = normal(reach, (2 * reach + 1) * heads, 2);
   const hidden = (i: number): boolean => masking && i % 3 === 0 && Math.floor(i / heads) !== reach;
   return { shape: [2 * reach + 1, heads], data: data.map((value, i) => (hidden(i) ? -Infinity : value)) };
 }
 
-function keysOf({ keys, selected }: Setting): readonly (readonly number[])[] | undefined {
+function keysOf({ keys, selected }: AttentionSetting): readonly (readonly number[])[] | undefined {
   return keys === "selected" ? selected : keys;
 }
 
 /** Rows of every segment: queries and keys. */
-function lengthsOf(setting: Setting): { queryLengths: readonly number[]; keyLengths: readonly number[] } {
+function lengthsOf(setting: AttentionSetting): { queryLengths: readonly number[]; keyLengths: readonly number[] } {
   const count = (rows: readonly (readonly number[])[] | undefined): readonly number[] =>
     rows?.map(({ length }) => length) ?? setting.lengths;
   return { queryLengths: count(setting.selected), keyLengths: count(keysOf(setting)) };
 }
 
-function inputsOf(setting: Setting): Record<string, CaseTensor> {
+/** The inputs of both ops. */
+export function attentionInputs(setting: AttentionSetting): Record<string, CaseTensor> {
   const { selected, keys, bias } = setting;
   const { queryLengths, keyLengths } = lengthsOf(setting);
   const inputs: Record<string, CaseTensor> = {
@@ -213,16 +215,23 @@ function inputsOf(setting: Setting): Record<string, CaseTensor> {
   return inputs;
 }
 
-function attributesOf(setting: Setting): Record<string, number | boolean> {
-  const { heads, headWidth, packed = false, selected, keys, causal = false } = setting;
+/** Whether q, k and v are one matrix. */
+export function attentionPacked({ packed = false, selected, keys }: AttentionSetting): boolean {
+  return packed && (selected === undefined || keys === "selected");
+}
+
+/** The attributes of both ops. */
+export function attentionAttributes(setting: AttentionSetting): Record<string, number | boolean> {
+  const { heads, headWidth, causal = false } = setting;
   const width = heads * headWidth;
-  const fused = packed && (selected === undefined || keys === "selected");
-  const columns = fused ? { qAt: 0, vAt: width + 4, kAt: 2 * width + 4 } : { qAt: 0, kAt: 4, vAt: 4 + width };
+  const columns = attentionPacked(setting)
+    ? { qAt: 0, vAt: width + 4, kAt: 2 * width + 4 }
+    : { qAt: 0, kAt: 4, vAt: 4 + width };
   return { heads, headWidth, scale: 1 / Math.sqrt(headWidth), causal, ...columns };
 }
 
 /** Probabilities that a case has: Σ heads · queries · keys. */
-function probabilityCount(setting: Setting): number {
+function probabilityCount(setting: AttentionSetting): number {
   const { queryLengths, keyLengths } = lengthsOf(setting);
   return sum(queryLengths.map((queries, s) => setting.heads * queries * (keyLengths[s] as number)));
 }
@@ -231,19 +240,19 @@ function probabilityCount(setting: Setting): number {
  * A logit of magnitude z carries z roundings of its own into the exponential, and all keys of a row share the error of the
  * sum over the head; the weighted sum runs over the keys.
  */
-function toleranceOf({ headWidth, lengths, deviation = 1 }: Setting): number {
+export function attentionTolerance({ headWidth, lengths, deviation = 1 }: AttentionSetting): number {
   const logit = Math.max(1, deviation * deviation);
   return logit * (toleranceFor(headWidth) + toleranceFor(Math.max(1, ...lengths)));
 }
 
-function caseOf(setting: Setting, probabilities: boolean): OpCase {
+function caseOf(setting: AttentionSetting, probabilities: boolean): OpCase {
   const count = probabilities ? { count: "probabilities" } : {};
   return {
     name: setting.name,
-    attributes: { ...attributesOf(setting), ...count },
-    inputs: () => inputsOf(setting),
+    attributes: { ...attentionAttributes(setting), ...count },
+    inputs: () => attentionInputs(setting),
     ...(probabilities ? { sizes: { probabilities: probabilityCount(setting) } } : {}),
-    tolerance: toleranceOf(setting),
+    tolerance: attentionTolerance(setting),
     ...(setting.bench === true ? { bench: true } : {}),
   };
 }
@@ -251,11 +260,11 @@ function caseOf(setting: Setting, probabilities: boolean): OpCase {
 /** Ragged, selected, causal, biased, keys of their own, and logits that are hard. */
 export const attentionCases: CaseTable = {
   stem: "attention",
-  cases: settings.map((setting) => caseOf(setting, false)),
+  cases: attentionSettings.map((setting) => caseOf(setting, false)),
 };
 
 /** The same calls with the probabilities as the result. */
 export const attentionProbabilitiesCases: CaseTable = {
   stem: "attention-probabilities",
-  cases: settings.filter(({ bench }) => bench !== true).map((setting) => caseOf(setting, true)),
+  cases: attentionSettings.filter(({ bench }) => bench !== true).map((setting) => caseOf(setting, true)),
 };

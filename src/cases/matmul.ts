@@ -51,13 +51,16 @@ interface Options {
   readonly weight?: boolean;
   readonly activation?: string;
   readonly compute?: "f16";
+  /** x·W: the rows of w that take part are as many as x has columns. */
+  readonly transposed?: boolean;
   readonly x?: Float32Array;
 }
 
 /** The inputs of one call: weights of deviation 1/√K, so that results are of the order of x. */
 function inputsOf(options: Options): Record<string, CaseTensor> {
-  const { rows, columns, inner, before = 0, behind = 0, slots = 1, slot = 0, gather, targets } = options;
-  const slotRows = before + columns + behind;
+  const { rows, columns, inner, before = 0, behind = 0, slots = 1, slot = 0, gather, targets, transposed } = options;
+  const [taking, across] = transposed === true ? [inner, columns] : [columns, inner];
+  const slotRows = before + taking + behind;
   const all = slots * slotRows;
   const stack = (seed: number, width: number, deviation: number): Float32Array => {
     const [start, end] = [slot * slotRows * width, (slot + 1) * slotRows * width];
@@ -65,12 +68,12 @@ function inputsOf(options: Options): Record<string, CaseTensor> {
   };
   const symbol = gather === undefined ? "rows" : "selected";
   const results = gather ?? rows;
-  const w = { shape: [all, inner], data: stack(3, inner, 1 / Math.sqrt(inner)), f16: options.f16 === true };
+  const w = { shape: [all, across], data: stack(3, across, 1 / Math.sqrt(inner)), f16: options.f16 === true };
   const x = options.x ?? normal(rows + 2, rows * inner);
   return {
     x: { shape: [rows, inner], data: x, rows: "rows" },
     w,
-    ...(options.bias === true && { bias: vector(stack(5, 1, 1)) }),
+    ...(options.bias === true && { bias: vector(transposed === true ? normal(5, columns) : stack(5, 1, 1)) }),
     ...(options.residual === true && {
       residual: { shape: [results, columns], data: normal(7, results * columns), rows: symbol },
     }),
@@ -86,9 +89,10 @@ function inputsOf(options: Options): Record<string, CaseTensor> {
 }
 
 function product(name: string, options: Options): OpCase {
-  const { columns, inner, before, behind = 0, slots, slot, activation, compute } = options;
-  const slice = before === undefined ? {} : { firstRow: before, rowCount: columns };
-  const stacked = slots === undefined ? {} : { slot: SLOT, slotRows: (before ?? 0) + columns + behind };
+  const { columns, inner, before, behind = 0, slots, slot, activation, compute, transposed } = options;
+  const taking = transposed === true ? inner : columns;
+  const slice = before === undefined ? {} : { firstRow: before, rowCount: taking };
+  const stacked = slots === undefined ? {} : { slot: SLOT, slotRows: (before ?? 0) + taking + behind };
   // A sum of random signs keeps its error below the bound of its length; hard rows cancel, up to √K times more.
   const cancellation = options.x === undefined ? 1 : Math.sqrt(inner);
   return {
@@ -98,6 +102,7 @@ function product(name: string, options: Options): OpCase {
       ...stacked,
       ...(activation !== undefined && { activation }),
       ...(compute !== undefined && { compute }),
+      ...(transposed === true && { transposed }),
     },
     inputs: () => inputsOf(options),
     ...(slot !== undefined && { sizes: { [SLOT]: slot } }),
@@ -139,8 +144,9 @@ const slotCases: readonly OpCase[] = [
 ];
 
 /** A gathered index past x is a row of zeros, a scattered one past base is skipped. */
-function strayIndices(): OpCase {
-  const stray = product("stray indices", { rows: 9, columns: 12, inner: 16, gather: 6, targets: 11, bias: true });
+function strayIndices(more: Partial<Options> = {}): OpCase {
+  const name = more.transposed === true ? "transposed, stray indices" : "stray indices";
+  const stray = product(name, { rows: 9, columns: 12, inner: 16, gather: 6, targets: 11, bias: true, ...more });
   const inputs = (): Record<string, CaseTensor> => {
     const made = stray.inputs();
     const withStray = (role: string, place: number): CaseTensor => {
@@ -196,6 +202,55 @@ function longSums(): OpCase {
   return { ...long, inputs };
 }
 
+/** x·W: shapes, epilogues, selections and slots of that form. */
+function transposedCases(): OpCase[] {
+  const form = { transposed: true } as const;
+  const wide = { rows: 70, columns: 40, inner: 24, ...form };
+  const narrow = { rows: 6, columns: 5, inner: 9, ...form };
+  return [
+    ...SHAPES.map(([rows, columns, inner]) =>
+      product(`transposed ${rows}x${inner}x${columns}`, { rows, columns, inner, ...form }),
+    ),
+    // Widths that the table of the other form lacks: whole vectors across, sums of any length.
+    ...[
+      [129, 72, 56],
+      [66, 36, 18],
+      [5, 12, 7],
+      [64, 32, 1],
+    ].map(([rows = 0, columns = 0, inner = 0]) =>
+      product(`transposed ${rows}x${inner}x${columns}`, { rows, columns, inner, ...form }),
+    ),
+    product("transposed, f16", { ...wide, f16: true, bias: true }),
+    product("transposed, f16, odd widths", { ...narrow, f16: true }),
+    product("transposed, bias, gelu, residual", { ...wide, bias: true, activation: "gelu", residual: true }),
+    product("transposed, narrow, bias, relu", { ...narrow, bias: true, activation: "relu" }),
+    product("transposed, rows of w", { ...wide, before: 5, behind: 3, bias: true }),
+    product("transposed, gather, residual", { ...wide, gather: 66, residual: true }),
+    product("transposed, scatter", { ...wide, targets: 90, bias: true }),
+    product("transposed, gather, residual, scatter, weight", {
+      ...wide,
+      gather: 41,
+      targets: 70,
+      bias: true,
+      residual: true,
+      weight: true,
+    }),
+    product("transposed, narrow, gather, scatter, weight", { ...narrow, gather: 4, targets: 7, weight: true }),
+    product("transposed, slot 1 of 3", { ...wide, slots: 3, slot: 1, bias: true }),
+    product("transposed, rows of slot 2 of 4, f16", { ...wide, slots: 4, slot: 2, before: 5, behind: 3, f16: true }),
+    ...(["dominant", "alternating", "denormal"] as const).map((kind) =>
+      product(`transposed, ${kind}`, { rows: 9, columns: 16, inner: 48, x: hardRows(kind, 9, 48), ...form }),
+    ),
+    strayIndices(form),
+    timed(512, 768, 768, { ...form, bias: false }, " transposed"),
+    timed(512, 768, 3072, { ...form, bias: false }, " transposed"),
+    timed(512, 3072, 768, { ...form, bias: false }, " transposed"),
+    timed(512, 768, 48, { ...form, bias: false }, " transposed"),
+    timed(512, 48, 768, { ...form, bias: false }, " transposed"),
+    timed(103, 768, 3072, { ...form, bias: false, targets: 512, weight: true }, " transposed, scatter"),
+  ];
+}
+
 /** Shapes, epilogues, selections, f16 weights, products in f16, hard rows. */
 export const matmulCases: CaseTable = {
   stem: "matmul",
@@ -232,6 +287,7 @@ export const matmulCases: CaseTable = {
     ...slotCases,
     ...halfCases(),
     strayIndices(),
+    ...transposedCases(),
     ...(["dominant", "alternating", "denormal"] as const).map((kind) =>
       product(kind, { rows: 9, columns: 10, inner: 48, x: hardRows(kind, 9, 48) }),
     ),

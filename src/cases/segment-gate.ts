@@ -1,13 +1,15 @@
 /** @file Cases of segment-gate: ragged and empty segments, segments without a slot, saturated gates. */
 
 import { noSlot } from "../ops/adapter.ts";
+import type { SegmentGateAttributes } from "../ops/segment-gate.ts";
 import { matrix } from "./case-tensors.ts";
 import { normal, toleranceFor } from "./case.ts";
 import type { CaseTable, CaseTensor, OpCase } from "./case.ts";
 import { lengthsName, slotTables, spoiledBank, spoilUnslotted } from "./segment-slots.ts";
 import type { SlottedSegments } from "./segment-slots.ts";
 
-interface Setting extends SlottedSegments {
+/** Gates of a bank and segments that name its slots. */
+export interface GateSetting extends SlottedSegments {
   readonly width: number;
   /** Gates of a slot. */
   readonly gates: number;
@@ -17,10 +19,11 @@ interface Setting extends SlottedSegments {
   readonly padding?: number;
 }
 
-const DEVIATION = 0.2; // of the gate vectors
+/** Deviation of the gate vectors. */
+export const DEVIATION = 0.2;
 const ragged = [1, 5, 0, 17, 16, 15, 64, 65];
 
-const settings: readonly Setting[] = [
+const settings: readonly GateSetting[] = [
   { lengths: [1], width: 1, gates: 1, slots: 1 },
   { lengths: [], width: 4, gates: 2, slots: 1 },
   { lengths: [0, 0], width: 4, gates: 2, slots: 1 },
@@ -36,7 +39,8 @@ const settings: readonly Setting[] = [
   { lengths: [9, 4], width: 7, gates: 3, slots: 1, taken: [2, 1] },
 ];
 
-function inputsOf(setting: Setting): Record<string, CaseTensor> {
+/** The inputs of `segment-gate`. */
+export function inputsOf(setting: GateSetting): Record<string, CaseTensor> {
   const { lengths, width, gates, slots, padding = 0 } = setting;
   const rows = lengths.reduce((sum, length) => sum + length, 0);
   const used = gates * (width + 1);
@@ -47,12 +51,16 @@ function inputsOf(setting: Setting): Record<string, CaseTensor> {
   return { x: matrix(x, width), bank, ...slotTables(setting) };
 }
 
-function caseOf(setting: Setting): OpCase {
+/** The attributes of `segment-gate`. */
+export function attributesOf({ gates, taken }: GateSetting): SegmentGateAttributes {
+  return taken === undefined ? { gates } : { gates: taken[1], firstGate: taken[0], slotGates: gates };
+}
+
+function caseOf(setting: GateSetting): OpCase {
   const { lengths, width, gates, named, taken } = setting;
-  const part = taken === undefined ? { gates } : { gates: taken[1], firstGate: taken[0], slotGates: gates };
   return {
     name: `${lengthsName(lengths)} x ${width}, gates ${gates}${taken === undefined ? "" : ` from ${taken[0]} ${taken[1]}`}${named?.includes(noSlot) === true ? ", some none" : ""}`,
-    attributes: part,
+    attributes: attributesOf(setting),
     inputs: () => inputsOf(setting),
     // A mean of positive terms, and the error of a product of magnitude 0.2 √D, of which a sigmoid passes on a quarter: the
     // largest mean is well above that.

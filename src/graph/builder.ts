@@ -2,8 +2,19 @@
 
 import { EngineError } from "../errors.ts";
 import { formatShape } from "../ops/op.ts";
+import type { Builder } from "../ops/gradient.ts";
 import type { Attributes, Dim, Op, Shape, TensorType } from "../ops/op.ts";
 import type { AnyOp, Graph, Node, NodeKind, Value } from "./value.ts";
+
+/** A gradient that takes the place of the derivative: a value counts as a function of its sources, with this rule. */
+export interface CustomGradient {
+  readonly sources: readonly Value[];
+  /** ∂L/∂source of every source from ∂L/∂value; undefined where there is none. */
+  readonly rule: (gradient: Value) => readonly (Value | undefined)[];
+}
+
+/** What stands before the label of a table of indices whose order the host gives. */
+export const ORDER = "order ";
 
 /**
  * Builds a graph of immutable values. The same op on the same inputs with the same attributes is the same value, so
@@ -13,11 +24,18 @@ import type { AnyOp, Graph, Node, NodeKind, Value } from "./value.ts";
  * const y = b.op(activationOp, { x: b.input("x", [runtimeDim("rows"), 64]) }, { kind: "relu" }).y;
  * const graph = b.finish({ y });
  */
-export class GraphBuilder {
+export class GraphBuilder implements Builder {
   readonly #nodes: Node[] = [];
   readonly #known = new Map<string, Node>();
   readonly #names = new Map<string, Value>();
+  readonly #custom = new Map<Node, CustomGradient>();
+  readonly #differentiable: boolean;
   #scope = "";
+
+  /** @param options.differentiable gradients will be built: rules of {@link withGradient} are kept */
+  constructor(options: { readonly differentiable?: boolean } = {}) {
+    this.#differentiable = options.differentiable ?? false;
+  }
 
   /** Capture points by dotted name. A name is an alias: one value may have several. */
   get names(): ReadonlyMap<string, Value> {
@@ -40,10 +58,40 @@ export class GraphBuilder {
       const message = `reshape: ${formatShape(x.type.shape)} and ${formatShape(shape)} hold different numbers of elements`;
       throw new EngineError("SHAPE", message, { where: this.#scope });
     }
-    const base = x.node.kind === "view" ? (x.node.inputs.x as Value) : x;
+    const base = x.node.kind === "view" && !this.#custom.has(x.node) ? (x.node.inputs.x as Value) : x;
     if (formatShape(base.type.shape) === formatShape(shape)) return base;
     const label = `view ${formatShape(shape)}`;
     return only(this.#node("view", label, null, { x: base }, {}, { value: { shape, element: x.type.element } }));
+  }
+
+  /**
+   * The same value with a gradient of its own, such as a straight-through one. Where nothing is differentiated it is the value.
+   * @param sources what the value counts as a function of; the rule gives their gradients, in their order
+   */
+  withGradient(value: Value, sources: readonly Value[], rule: CustomGradient["rule"]): Value {
+    if (!this.#differentiable) return value;
+    const roles = Object.fromEntries(sources.map((source, index) => [`source${index}`, source]));
+    const label = `custom gradient ${this.#custom.size}`;
+    const node = this.#node("view", label, null, { x: value, ...roles }, {}, { value: value.type });
+    this.#custom.set(node, { sources, rule });
+    return only(node);
+  }
+
+  /** @returns the gradient that {@link withGradient} has given a node, else null. */
+  customGradient(node: Node): CustomGradient | null {
+    return this.#custom.get(node) ?? null;
+  }
+
+  /** The places of a run-time table of indices in ascending order of what they hold; see {@link Builder.order}. */
+  order(index: Value): Value {
+    if (this.given(index)) return this.input(`${ORDER}${index.node.label}`, index.type.shape, "u32");
+    const message = `${index.node.label}: the order of indices that the device finds is not known`;
+    throw new EngineError("UNSUPPORTED", message, { where: this.#scope });
+  }
+
+  /** Whether the host gives these indices. */
+  given(index: Value): boolean {
+    return index.node.kind === "input";
   }
 
   /** Applies an op. Inputs that are undefined are left out. Throws SHAPE with the scope when the types do not fit. */
@@ -92,6 +140,11 @@ export class GraphBuilder {
   finish(outputs: Readonly<Record<string, Value>> | ReadonlyMap<string, Value>): Graph {
     const results = outputs instanceof Map ? new Map(outputs) : new Map(Object.entries(outputs));
     return { nodes: reachable(this.#nodes, results.values()), outputs: results };
+  }
+
+  /** @returns the nodes that these values need, in topological order. */
+  nodesOf(values: Iterable<Value>): readonly Node[] {
+    return reachable(this.#nodes, values);
   }
 
   #node(

@@ -5,6 +5,7 @@
  * may not read one part of a buffer as read-only storage and write another part of it.
  */
 
+import { EngineError } from "../errors.ts";
 import { byteLength } from "../ops/op.ts";
 import type { SizeOf } from "../ops/op.ts";
 import { countOfRows, deviceCounts } from "./indirect.ts";
@@ -84,9 +85,15 @@ export function planMemory(graph: Graph, steps: readonly Step[], capacity: SizeO
     order.push(storage);
     return storage;
   };
+  const updated = new Map<string, Value>();
   steps.forEach((step, index) => {
     const inPlace = step.node.op?.inPlace?.(callOf(step.node)) ?? {};
+    const updates = step.node.op?.updates?.(callOf(step.node)) ?? {};
     for (const [name, value] of Object.entries(step.node.outputs)) {
+      if (updates[name] !== undefined) {
+        updated.set(valueKey(value), updatable(step, index, updates[name], last));
+        continue;
+      }
       const until = last.get(valueKey(value)) ?? index;
       const base = inPlace[name] === undefined ? undefined : root(step.node.inputs[inPlace[name]] as Value);
       const shared = base === undefined ? undefined : reusable(base, step, index, last, storages);
@@ -102,7 +109,7 @@ export function planMemory(graph: Graph, steps: readonly Step[], capacity: SizeO
   });
   const slots = assignSlots(order);
   const placeOf = (value: Value): Place => {
-    const source = root(value);
+    const source = updated.get(valueKey(value)) ?? root(value);
     if (source.node.kind === "input") return { kind: "input", name: source.node.label };
     if (source.node.kind === "parameter") return { kind: "parameter", name: source.node.label };
     return { kind: "slot", slot: (storages.get(valueKey(source)) as Storage).slot };
@@ -114,6 +121,15 @@ export function planMemory(graph: Graph, steps: readonly Step[], capacity: SizeO
     copies: copies.map(({ step, from, to }) => ({ step, from: placeOf(from), to: placeOf(to), value: to })),
     scratchSlot: (step, name) => (scratch.get(`${step}.${name}`) as Storage).slot,
   };
+}
+
+/** The source that a step changes where it lies; whoever reads it must have done so. */
+function updatable({ node }: Step, index: number, role: string, last: ReadonlyMap<string, number>): Value {
+  const source = root(node.inputs[role] as Value);
+  const { kind, label } = source.node;
+  if ((kind === "parameter" || kind === "input") && (last.get(valueKey(source)) ?? -1) <= index) return source;
+  const message = `${node.label} changes ${label}, which is ${kind === "op" ? "no parameter" : "read behind it"}`;
+  throw new EngineError("SHAPE", message, { where: node.scope });
 }
 
 /** The storage of a value that is updated in place, if nobody needs its old contents and no other input shares it. */

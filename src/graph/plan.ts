@@ -38,6 +38,8 @@ export interface RunOptions {
   readonly profile?: boolean;
   /** Outputs that stay on the GPU: they are copied to these places instead of being read back. */
   readonly into?: Readonly<Record<string, { readonly buffer: GPUBuffer; readonly offset: number }>>;
+  /** Outputs that are read back; all but those of `into` when absent. The others are computed and stay where they are. */
+  readonly read?: readonly string[];
 }
 
 /** What a plan is made from. */
@@ -111,7 +113,7 @@ export class Plan {
   /**
    * Runs the plan. `inputs` holds every run-time input by name, `sizes` the length of every symbol; of one that the device
    * finds, the most it can be.
-   * @returns all outputs of the graph but those of `into`, read back once at the end; those that have a row for each of the
+   * @returns the outputs that are wanted, all but those of `into` unless some are named, read back once at the end; those that have a row for each of the
    * rows which the device has found are cut to so many.
    */
   async run(
@@ -139,7 +141,7 @@ export class Plan {
     timer?.resolve(encoder, timed);
     this.#keep(encoder, size, options.into ?? {});
     const stamps = timer === null ? [] : [timer.slice(timed)];
-    const { outputs, rest } = await this.#read(encoder, sizes, options.into ?? {}, stamps);
+    const { outputs, rest } = await this.#read(encoder, sizes, options, stamps);
     const stamped = rest[0];
     const gpuMilliseconds = timer === null || stamped === undefined ? null : timer.span(stamped) / 1e6;
     if (options.profile !== true || timer === null || stamped === undefined)
@@ -239,11 +241,11 @@ export class Plan {
   async #read(
     encoder: GPUCommandEncoder,
     sizes: Sizes,
-    into: NonNullable<RunOptions["into"]>,
+    { into = {}, read }: RunOptions,
     others: readonly BufferSlice[],
   ): Promise<{ outputs: Record<string, HostTensor>; rest: readonly ArrayBuffer[] }> {
     const size = sizeLookup(sizes);
-    const wanted = [...this.graph.outputs].filter(([name]) => into[name] === undefined);
+    const wanted = [...this.graph.outputs].filter(([name]) => read?.includes(name) ?? into[name] === undefined);
     const results = wanted.filter(([, value]) => byteLength(value.type, size) > 0);
     const slices = results.map(([, value]) => this.#slice(value, byteLength(value.type, size)));
     const counts = [...this.#counts].filter(([, count]) =>

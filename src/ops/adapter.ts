@@ -34,7 +34,7 @@ export function adapterStride(width: number, maxWidth: number, outWidth: number 
 }
 
 /** The widths of a call: D of x, B of a slot, E of the up projection and C of its rows from `first` on. */
-interface Widths {
+export interface Widths {
   readonly width: number;
   readonly maxWidth: number;
   readonly outWidth: number;
@@ -42,7 +42,14 @@ interface Widths {
   readonly columns: number;
 }
 
-function widthsOf({ width, maxWidth, outWidth = width, firstColumn = 0, columnCount }: AdapterAttributes): Widths {
+/** @returns the widths of a call, as its attributes give them. */
+export function widthsOf({
+  width,
+  maxWidth,
+  outWidth = width,
+  firstColumn = 0,
+  columnCount,
+}: AdapterAttributes): Widths {
   return { width, maxWidth, outWidth, first: firstColumn, columns: columnCount ?? outWidth - firstColumn };
 }
 
@@ -88,9 +95,7 @@ export const adapter: Op<AdapterAttributes> = {
   cost: (call, size, read) => adapterCost(call, size, usesOf(call, size, read)),
   variants: ({ inputs, attributes }, device, capacity) =>
     adapterVariants(widthsOf(attributes), device, capacity(inputs.x?.shape[0] as Dim)),
-  launch: (call, variant, device) => [
-    variant === "quad" ? quadLaunch(call, device) : laneLaunch(call, variant as LaneVariant, device),
-  ],
+  launch: (call, variant, device) => [forwardLaunch(call, variant as AdapterVariant, device)],
 };
 
 /** Checks the attributes and gives the widths. */
@@ -110,7 +115,9 @@ function expectWidths(attributes: AdapterAttributes): Widths {
 }
 
 /** A slot that takes part in a call. */
-interface SlotUse {
+export interface SlotUse {
+  /** Its number; only of known tables. */
+  readonly slot?: number;
   /** Active width b. */
   readonly units: number;
   readonly activated: boolean;
@@ -119,7 +126,7 @@ interface SlotUse {
 }
 
 /** The slots that segments name, from what the host knows of the tables; without that, every row has a full slot. */
-function usesOf({ inputs, attributes }: AdapterCall, size: SizeOf, read?: ReadTable): readonly SlotUse[] {
+export function usesOf({ inputs, attributes }: AdapterCall, size: SizeOf, read?: ReadTable): readonly SlotUse[] {
   const [segments, named, slots] = ["segments", "segment_slots", "slots"].map((role) => read?.(role));
   if (segments === undefined || named === undefined || slots === undefined) {
     const rows = size(inputs.x?.shape[0] as Dim);
@@ -133,7 +140,7 @@ function usesOf({ inputs, attributes }: AdapterCall, size: SizeOf, read?: ReadTa
   });
   return [...rows].map(([slot, count]) => {
     const at = SLOT_WORDS * slot;
-    return { units: slots[at] as number, activated: slots[at + 1] !== activationCodes.identity, rows: count };
+    return { slot, units: slots[at] as number, activated: slots[at + 1] !== activationCodes.identity, rows: count };
   });
 }
 
@@ -160,67 +167,72 @@ function adapterCost(call: AdapterCall, size: SizeOf, uses: readonly SlotUse[]):
 }
 
 type LaneVariant = "subgroup" | "portable" | "tiled";
-type AdapterVariant = LaneVariant | "quad";
+/** Who computes which rows: see {@link adapterVariants}. */
+export type AdapterVariant = LaneVariant | "quad";
 type AdapterCall = OpCall<AdapterAttributes>;
 
 /** Tiles of so many rows that do not straddle segments, in which all rows find a place. */
-function tilesOf({ inputs }: AdapterCall, rowsPerTile: number): (size: SizeOf) => number {
+export function tilesOf({ inputs }: Pick<OpCall, "inputs">, rowsPerTile: number): (size: SizeOf) => number {
   const rows = inputs.x?.shape[0] as Dim;
   const segments = segmentCount(inputs.segments as TensorType);
   return (size) => (size(rows) === 0 ? 0 : Math.floor(size(rows) / rowsPerTile) + segments(size));
 }
 
-function quadLaunch(call: AdapterCall, device: DeviceTraits): Launch {
-  const { inputs, attributes } = call;
-  const { width, maxWidth, outWidth, first, columns } = widthsOf(attributes);
-  const quads = QUAD.quads[device.software ? "software" : "hardware"];
-  const tiles = tilesOf(call, QUAD.rows * quads);
+/** @returns the rows of a tile of a variant: of one invocation of `portable`, of a workgroup of the others. */
+export function tileRows(variant: AdapterVariant, device: DeviceTraits): number {
+  const kind = device.software ? "software" : "hardware";
+  if (variant === "quad") return QUAD.rows * QUAD.quads[kind];
+  return variant === "subgroup" ? ROWS_PER_LANE * SUBGROUP_LANES[kind] : ROWS_PER_LANE;
+}
+
+/** The launch of a variant of an op on these inputs, `adapter` or its gradient; each adds constants and uniforms of its own. */
+export function adapterLaunch(
+  stem: string,
+  { inputs }: Pick<OpCall, "inputs">,
+  widths: Widths,
+  variant: AdapterVariant,
+  device: DeviceTraits,
+): Launch {
+  const { width, maxWidth, outWidth, first, columns } = widths;
+  const kind = device.software ? "software" : "hardware";
+  const half = inputs.bank?.element === "f16";
+  const tiles = tilesOf({ inputs }, tileRows(variant, device));
+  if (variant === "quad") {
+    const uniform = { tiles, width, max_width: maxWidth, out_width: outWidth, first_column: first, columns };
+    return {
+      kernel: `${stem}.quad`,
+      constants: { UNIT_BLOCKS: Math.ceil(maxWidth / QUAD.units), QUADS: QUAD.quads[kind] },
+      libs: weightLibraries(variant, widths, half),
+      uniform,
+      grid: (size) => foldGrid(tiles(size)),
+    };
+  }
+  const lanes = { subgroup: SUBGROUP_LANES, portable: PORTABLE_LANES, tiled: TILED_LANES }[variant][kind];
+  const sizes = { WIDTH: width, MAX_WIDTH: maxWidth, OUT_WIDTH: outWidth, COLUMNS: columns };
   return {
-    kernel: "adapter.quad",
-    constants: { UNIT_BLOCKS: Math.ceil(maxWidth / QUAD.units), QUADS: quads },
-    libs: [inputs.bank?.element === "f16" ? "weight-f16" : "weight-f32"],
-    uniform: {
-      segments: segmentCount(inputs.segments as TensorType),
-      tiles,
-      width,
-      max_width: maxWidth,
-      out_width: outWidth,
-      first_column: first,
-      columns,
-      has_residual: inputs.residual === undefined ? 0 : 1,
-    },
-    grid: (size) => foldGrid(tiles(size)),
+    kernel: variant === "portable" ? stem : `${stem}.${variant}`,
+    constants: { ...sizes, STRIDE: adapterStride(width, maxWidth, outWidth), WORKGROUP: lanes },
+    libs: weightLibraries(variant, widths, half),
+    uniform: { tiles, first_column: first },
+    grid: (size) => foldGrid(variant === "portable" ? Math.ceil(tiles(size) / lanes) : tiles(size)),
   };
 }
 
-function laneLaunch(call: AdapterCall, variant: LaneVariant, device: DeviceTraits): Launch {
-  const { inputs, attributes } = call;
-  const widths = widthsOf(attributes);
-  const kind = device.software ? "software" : "hardware";
-  const lanes = { subgroup: SUBGROUP_LANES, portable: PORTABLE_LANES, tiled: TILED_LANES }[variant][kind];
-  const tiles = tilesOf(call, variant === "subgroup" ? ROWS_PER_LANE * lanes : ROWS_PER_LANE);
-  return {
-    kernel: variant === "portable" ? "adapter" : `adapter.${variant}`,
-    constants: {
-      WIDTH: widths.width,
-      MAX_WIDTH: widths.maxWidth,
-      OUT_WIDTH: widths.outWidth,
-      COLUMNS: widths.columns,
-      STRIDE: adapterStride(widths.width, widths.maxWidth, widths.outWidth),
-      HAS_RESIDUAL: inputs.residual !== undefined,
-      WORKGROUP: lanes,
-    },
-    libs: weightLibraries(variant, widths, inputs.bank?.element === "f16"),
-    uniform: { segments: segmentCount(inputs.segments as TensorType), tiles, first_column: widths.first },
-    grid: (size) => foldGrid(variant === "portable" ? Math.ceil(tiles(size) / lanes) : tiles(size)),
-  };
+/** The residual is a constant where the kernel is compiled for its widths anyway, a number of the call in `quad`. */
+function forwardLaunch(call: AdapterCall, variant: AdapterVariant, device: DeviceTraits): Launch {
+  const launch = adapterLaunch("adapter", call, widthsOf(call.attributes), variant, device);
+  const uniform = { ...launch.uniform, segments: segmentCount(call.inputs.segments as TensorType) };
+  const hasResidual = call.inputs.residual !== undefined;
+  return variant === "quad"
+    ? { ...launch, uniform: { ...uniform, has_residual: hasResidual ? 1 : 0 } }
+    : { ...launch, uniform, constants: { ...launch.constants, HAS_RESIDUAL: hasResidual } };
 }
 
 /**
  * `quad` does many rows at a time, and takes long to compile; `subgroup` and `portable` keep a bottleneck in private memory, which suits a software adapter; `tiled` spreads few rows over
  * many invocations, which a GPU needs to be busy at all, and takes any width.
  */
-function adapterVariants(widths: Widths, device: DeviceTraits, rows: number): readonly AdapterVariant[] {
+export function adapterVariants(widths: Widths, device: DeviceTraits, rows: number): readonly AdapterVariant[] {
   const inPrivate: AdapterVariant[] = [];
   if (inItems(widths) && widths.maxWidth <= WIDEST_IN_PRIVATE) {
     if (device.subgroups) inPrivate.push("subgroup");

@@ -166,7 +166,7 @@ export function attentionBytes({ inputs, outputs, attributes }: AttentionCall, s
  * Pairs of query and key that one head scores: Σ over segments of queries · keys. Pairs that the causal order masks count too, as in
  * MATHS §1.6. Where a segment table is not known, every segment counts as an average one.
  */
-function scorePairs({ inputs }: AttentionCall, size: SizeOf, read?: ReadTable): number {
+export function scorePairs({ inputs }: AttentionCall, size: SizeOf, read?: ReadTable): number {
   const [queries, keys] = [read?.("q_segments"), read?.("kv_segments")];
   if (queries !== undefined && keys !== undefined) return pairCount(queries, keys);
   const segments = segmentCount(inputs.q_segments as TensorType)(size);

@@ -1,18 +1,6 @@
 /**
  * @file The matrix product with everything that may surround it in one launch: rows read through a selection, bias,
- * activation, residual, results written through a selection onto a base.
- *
- * The ladder of variants, all of one semantics, and the policy that orders those that can run. It asks for the device, the
- * widths and the capacity of rows R, never for a run's lengths:
- *
- * | variant  | needs                | first choice                                                          |
- * |----------|----------------------|-----------------------------------------------------------------------|
- * | skinny   | K % 4 = 0            | GPUs, R <= 4: reading W is the cost (1.4 × slower on SwiftShader)     |
- * | subgroup | K % 8 = 0, subgroups | software adapters from 16 rows, 32 columns and K = 64 on              |
- * | tiled    | K % 4 = 0, 256 lanes | GPUs                                                                  |
- * | register | K % 4 = 0            | software adapters below that: it compiles eight times faster          |
- * | naive    | nothing              | the other widths                                                      |
- * | f16      | K % 4 = 0, shader-f16, 256 lanes | only where `compute` asks for it, and then nothing else   |
+ * activation, residual, results written through a selection onto a base. Its variants stand in matmul-variants.ts.
  */
 
 import { EngineError } from "../errors.ts";
@@ -20,6 +8,8 @@ import { ACTIVATION_FLOPS, activationCode } from "./activation.ts";
 import type { ActivationName } from "./activation.ts";
 import { counted } from "./cost.ts";
 import type { Cost } from "./cost.ts";
+import { fitsTiles, productVariants, TILED_BYTES, TILED_LANES, tiling, transposedVariants } from "./matmul-variants.ts";
+import type { MatmulVariant } from "./matmul-variants.ts";
 import { expectDim, expectTensor, foldGrid, staticDim } from "./op.ts";
 import type { DeviceTraits, Dim, Lack, Launch, Op, OpCall, SizeOf, TensorType } from "./op.ts";
 
@@ -38,25 +28,17 @@ export interface MatmulAttributes {
   readonly slot?: string;
   /** Rows of one slot; `rowCount` when absent. Only with `slot`. */
   readonly slotRows?: number;
+  /**
+   * x·W, with w as it stands, in place of x·Wᵀ: the rows of w that take part are then as many as x has columns, and the columns of y
+   * and the elements of bias, which is no stack, those of w.
+   */
+  readonly transposed?: boolean;
   /** What multiplies: f32 when absent. f16 needs the feature shader-f16; its error stands in kernels/matmul.f16.wgsl. */
   readonly compute?: "f32" | "f16";
-  readonly [name: string]: string | number | undefined;
+  readonly [name: string]: string | number | boolean | undefined;
 }
 
 type Types = Readonly<Record<string, TensorType>>;
-type Variant = "naive" | "register" | "subgroup" | "tiled" | "skinny" | "f16";
-
-// Rows × columns of one workgroup of a kernel: a grid of tiles, row of tiles by row of tiles.
-const REGISTER = { side: 8, lanes: { software: 16, hardware: 64 } };
-const SUBGROUP = { rows: 64, columns: 32, quads: { software: 1, hardware: 16 } };
-const TILED_SIDE = 64;
-const TILED_BYTES = 8192; // of which `f16` takes 5120
-const TILED_LANES = 256;
-const SKINNY = { rows: 4, software: { lanes: 1, workgroup: 16 }, hardware: { lanes: 32, workgroup: 128 } };
-const NAIVE_LANES = 64;
-
-// Below these the one-off price of compiling `subgroup` (about a second on SwiftShader) is not earned back.
-const SUBGROUP_PAYS = { rows: 16, columns: 32, inner: 64 };
 
 /**
  * x[M, K], w[N, K] (f32 | f16), bias?[N], residual?[R, N'], gather?[R] u32, scatter?[R] u32, weight?[B], base?[B, N']
@@ -64,19 +46,13 @@ const SUBGROUP_PAYS = { rows: 16, columns: 32, inner: 64 };
  * y[scatter[r]] += weight[scatter[r]] · v. N' rows of w from `firstRow` on take part, with `slot` from
  * `firstRow` + slot · `slotRows` on, where a slot past the last one is refused as the run starts; R = M without gather. A gathered
  * index past x stands for a row of zeros, a scattered one past base is skipped; scattered rows are distinct. f16 storage, f32 sums.
+ * With `transposed` x[M, N'], bias?[K], residual?[R, K], base?[B, K] -> y[R, K] = act(x[gather[r]] · W + bias) + residual.
  */
 export const matmul: Op<MatmulAttributes> = {
   stem: "matmul",
   infer: (inputs, attributes) => {
     if (attributes.activation !== undefined) activationCode(attributes.activation);
-    const x = expectTensor("matmul", "x", inputs.x, 2);
-    const inner = staticDim("matmul", "x axis 1", x.shape[1]);
-    expectCompute(attributes.compute, inner);
-    const w = expectTensor("matmul", "w", inputs.w, 2, ["f32", "f16"]);
-    expectDim("matmul", "w axis 1", w.shape[1], inner);
-    const columns = columnsOf(expectSlots(staticDim("matmul", "w axis 0", w.shape[0]), attributes), attributes);
-    if (inputs.bias !== undefined)
-      expectDim("matmul", "bias axis 0", expectTensor("matmul", "bias", inputs.bias, 1).shape[0], w.shape[0] as Dim);
+    const columns = inferColumns(inputs, attributes);
     if (inputs.gather !== undefined) expectTensor("matmul", "gather", inputs.gather, 1, ["u32"]);
     const rows = rowsOf(inputs);
     if (inputs.residual !== undefined) expectMatrix("residual", inputs.residual, rows, columns);
@@ -85,9 +61,27 @@ export const matmul: Op<MatmulAttributes> = {
   cost: (call, size) => matmulCost(call, size),
   variants: (call, device, capacity) => matmulVariants(call, device, capacity),
   lacking: (call, device) => (call.attributes.compute === "f16" ? lackingForF16(device) : null),
-  launch: (call, variant, device) => [matmulLaunch(call, variant as Variant, device)],
+  launch: (call, variant, device) => [matmulLaunch(call, variant as MatmulVariant, device)],
   inPlace: ({ inputs }) => (inputs.scatter === undefined ? {} : { y: "base" }),
 };
+
+/** Checks x, w and bias and gives the columns of y. */
+function inferColumns(inputs: Types, attributes: MatmulAttributes): number {
+  const { transposed = false, compute } = attributes;
+  const x = expectTensor("matmul", "x", inputs.x, 2);
+  const inner = staticDim("matmul", "x axis 1", x.shape[1]);
+  expectCompute(compute, inner, transposed);
+  const w = expectTensor("matmul", "w", inputs.w, 2, ["f32", "f16"]);
+  const [all, width] = [0, 1].map((axis) => staticDim("matmul", `w axis ${axis}`, w.shape[axis])) as [number, number];
+  const taking = rowsTaking(expectSlots(all, attributes), attributes);
+  if (transposed) expectDim("matmul", "x axis 1", inner, taking);
+  else expectDim("matmul", "w axis 1", width, inner);
+  if (inputs.bias !== undefined) {
+    const bias = expectTensor("matmul", "bias", inputs.bias, 1);
+    expectDim("matmul", "bias axis 0", bias.shape[0], transposed ? width : all);
+  }
+  return transposed ? width : taking;
+}
 
 /** The product, and apart from it the epilogue; of every input the rows that take part. */
 function matmulCost(call: OpCall<MatmulAttributes>, size: SizeOf): Cost {
@@ -118,7 +112,7 @@ function expectSlots(weightRows: number, { slot, slotRows, rowCount }: MatmulAtt
   return refuse(`w axis 0 is ${weightRows}, expected a multiple of the ${rows} rows of a slot`);
 }
 
-/** The row of w, and element of bias, that gives column 0. */
+/** The first row of w that takes part. */
 function firstRowOf({ inputs, attributes }: OpCall<MatmulAttributes>): number | ((size: SizeOf) => number) {
   const { firstRow = 0, slot: symbol, slotRows = attributes.rowCount as number } = attributes;
   if (symbol === undefined) return firstRow;
@@ -130,8 +124,8 @@ function firstRowOf({ inputs, attributes }: OpCall<MatmulAttributes>): number | 
   };
 }
 
-/** `weightRows` are all rows, or those of a slot. */
-function columnsOf(
+/** How many rows of w take part; `weightRows` are all rows, or those of a slot. */
+function rowsTaking(
   weightRows: number,
   { slot, firstRow = 0, rowCount = weightRows - firstRow }: MatmulAttributes,
 ): number {
@@ -141,12 +135,13 @@ function columnsOf(
   throw new EngineError("SHAPE", message, { where: "matmul.w" });
 }
 
-function expectCompute(compute: MatmulAttributes["compute"], inner: number): void {
+function expectCompute(compute: MatmulAttributes["compute"], inner: number, transposed: boolean): void {
   if (compute === undefined || compute === "f32") return;
   const refuse = (message: string, fix: string): never => {
     throw new EngineError("UNSUPPORTED", `matmul: ${message}`, { where: "matmul.compute", fix });
   };
   if (compute !== "f16") refuse(`cannot compute in ${String(compute)}`, 'use compute: "f32" or "f16"');
+  if (transposed) refuse('compute: "f16" does not go with transposed', 'leave out compute: "f16"');
   if (inner > 0 && inner % 4 === 0) return;
   const fix = 'leave out compute: "f16", or pad the inner width with zeros to a multiple of 4';
   refuse(`compute: "f16" needs an inner width that is a multiple of 4, x axis 1 is ${inner}`, fix);
@@ -161,10 +156,6 @@ function lackingForF16(device: DeviceTraits): Lack | null {
     message,
     fix: 'leave out compute: "f16", or open a device that has it; weights stored as f16 need no feature',
   };
-}
-
-function fitsTiles(device: DeviceTraits): boolean {
-  return device.maxWorkgroupInvocations >= TILED_LANES && device.maxWorkgroupStorageBytes >= TILED_BYTES;
 }
 
 function rowsOf({ x, gather }: Types): Dim {
@@ -197,30 +188,32 @@ function extent({ inputs, outputs }: OpCall<MatmulAttributes>): { rows: Dim; col
   return { rows: rowsOf(inputs), columns, inner: inputs.x?.shape[1] as number };
 }
 
-function matmulVariants(call: OpCall<MatmulAttributes>, device: DeviceTraits, capacity: SizeOf): readonly Variant[] {
+function matmulVariants(
+  call: OpCall<MatmulAttributes>,
+  device: DeviceTraits,
+  capacity: SizeOf,
+): readonly MatmulVariant[] {
+  const { transposed = false, compute } = call.attributes;
+  if (compute === "f16") return lackingForF16(device) === null ? ["f16"] : [];
   const { rows, columns, inner } = extent(call);
-  if (call.attributes.compute === "f16") return lackingForF16(device) === null ? ["f16"] : [];
-  if (inner === 0 || inner % 4 !== 0) return ["naive"];
-  const large =
-    capacity(rows) >= SUBGROUP_PAYS.rows && columns >= SUBGROUP_PAYS.columns && inner >= SUBGROUP_PAYS.inner;
-  const subgroup: readonly Variant[] = device.subgroups && inner % 8 === 0 ? ["subgroup"] : [];
-  const tiled: readonly Variant[] = fitsTiles(device) ? ["tiled"] : [];
-  const wide: readonly Variant[] = device.software
-    ? large
-      ? [...subgroup, "register", ...tiled]
-      : ["register", ...subgroup, ...tiled]
-    : [...tiled, "register", ...subgroup];
-  const few = !device.software && capacity(rows) <= SKINNY.rows;
-  return few ? ["skinny", ...wide, "naive"] : [...wide, "skinny", "naive"];
+  const size = { rows: capacity(rows), columns, inner };
+  return transposed ? transposedVariants(size, device) : productVariants(size, device);
 }
 
-function matmulLaunch(call: OpCall<MatmulAttributes>, variant: Variant, device: DeviceTraits): Launch {
+/** The file of a variant: `matmul.subgroup`, `matmul.transposed-subgroup`, and without a name for `naive`. */
+function kernelOf(variant: MatmulVariant, transposed: boolean): string {
+  const name = [...(transposed ? ["transposed"] : []), ...(variant === "naive" ? [] : [variant])].join("-");
+  return name === "" ? "matmul" : `matmul.${name}`;
+}
+
+function matmulLaunch(call: OpCall<MatmulAttributes>, variant: MatmulVariant, device: DeviceTraits): Launch {
   const { inputs, attributes } = call;
+  const { transposed = false } = attributes;
   const { rows, columns, inner } = extent(call);
   const flag = (name: string): number => (inputs[name] === undefined ? 0 : 1);
   const { constants, workgroups } = tiling(variant, device, columns);
   return {
-    kernel: variant === "naive" ? "matmul" : `matmul.${variant}`,
+    kernel: kernelOf(variant, transposed),
     constants: { ...constants, ACTIVATION: activationCode(attributes.activation ?? "identity") },
     libs: [inputs.w?.element === "f16" ? "weight-f16" : "weight-f32"],
     uniform: {
@@ -228,6 +221,7 @@ function matmulLaunch(call: OpCall<MatmulAttributes>, variant: Variant, device: 
       columns,
       inner,
       first_row: firstRowOf(call),
+      first_bias: transposed ? 0 : firstRowOf(call),
       sources: inputs.x?.shape[0] as Dim,
       targets: call.outputs.y?.shape[0] as Dim,
       has_bias: flag("bias"),
@@ -238,43 +232,4 @@ function matmulLaunch(call: OpCall<MatmulAttributes>, variant: Variant, device: 
     },
     grid: (size) => foldGrid(workgroups(size(rows))),
   };
-}
-
-/** Constants of a variant, and its workgroups for a number of rows. */
-function tiling(
-  variant: Variant,
-  device: DeviceTraits,
-  columns: number,
-): { constants: Record<string, number>; workgroups: (rows: number) => number } {
-  const kind = device.software ? "software" : "hardware";
-  const tiles = (rows: number, height: number, width: number): number =>
-    Math.ceil(rows / height) * Math.ceil(columns / width);
-  switch (variant) {
-    case "naive":
-      return { constants: { WORKGROUP: NAIVE_LANES }, workgroups: (rows) => Math.ceil((rows * columns) / NAIVE_LANES) };
-    case "register": {
-      const lanes = REGISTER.lanes[kind];
-      return {
-        constants: { WORKGROUP: lanes },
-        workgroups: (rows) => Math.ceil(tiles(rows, REGISTER.side, REGISTER.side) / lanes),
-      };
-    }
-    case "subgroup": {
-      const quads = SUBGROUP.quads[kind];
-      return {
-        constants: { QUADS: quads },
-        workgroups: (rows) => Math.ceil(tiles(rows, SUBGROUP.rows, SUBGROUP.columns) / quads),
-      };
-    }
-    case "tiled":
-    case "f16":
-      return { constants: {}, workgroups: (rows) => tiles(rows, TILED_SIDE, TILED_SIDE) };
-    case "skinny": {
-      const { lanes, workgroup } = SKINNY[kind];
-      return {
-        constants: { LANES: lanes, WORKGROUP: workgroup },
-        workgroups: (rows) => tiles(rows, SKINNY.rows, workgroup / lanes),
-      };
-    }
-  }
 }

@@ -100,6 +100,11 @@ export interface Op<A = Attributes> {
   readonly deviceCount?: (call: OpCall<A>) => DeviceCount;
   /** An output that starts as a copy of an input and is then updated in place: `{ y: "base" }`. */
   readonly inPlace?: (call: OpCall<A>) => Readonly<Record<string, string>>;
+  /**
+   * Outputs that are inputs which the op changes where they lie, and which keep the change: `{ weights: "weights" }`. Such an input is
+   * a parameter, or given at the run, and nothing reads it behind the op.
+   */
+  readonly updates?: (call: OpCall<A>) => Readonly<Record<string, string>>;
 }
 
 /** @returns `times` × the run-time length `symbol`. */

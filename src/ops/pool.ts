@@ -13,7 +13,8 @@ export interface PoolAttributes extends Attributes {
   readonly count?: string;
 }
 
-const MODES: Readonly<Record<PoolAttributes["mode"], number>> = { first: 0, mean: 1, last: 2 };
+/** The constant MODE of the kernels. */
+export const poolModes: Readonly<Record<PoolAttributes["mode"], number>> = { first: 0, mean: 1, last: 2 };
 
 /** x[R, D], segments[S + 1] u32 -> y[S, D]: the first, last or mean row of every segment; zeros if it is empty. */
 export const pool: Op<PoolAttributes> = {
@@ -21,7 +22,7 @@ export const pool: Op<PoolAttributes> = {
   infer: ({ x, segments }, { mode, count }) => {
     const width = staticDim("pool", "x axis 1", expectTensor("pool", "x", x, 2).shape[1]);
     const offsets = expectTensor("pool", "segments", segments, 1, ["u32"]).shape[0] as Dim;
-    if (!(mode in MODES)) {
+    if (!(mode in poolModes)) {
       throw new EngineError("BAD_CONFIG", `pool: mode is ${String(mode)}, expected first, mean or last`, {
         where: "pool.mode",
       });
@@ -45,7 +46,7 @@ export const pool: Op<PoolAttributes> = {
     return [
       {
         kernel: "pool",
-        constants: { WIDTH: width, MODE: MODES[attributes.mode], WORKGROUP: rowCopyLanes },
+        constants: { WIDTH: width, MODE: poolModes[attributes.mode], WORKGROUP: rowCopyLanes },
         libs: [rowCopyLibrary(variant)],
         uniform: { segments },
         grid: (size: SizeOf) => foldGrid(segments(size) * tiles),

@@ -28,7 +28,7 @@ export const segmentGate: Op<SegmentGateAttributes> = {
   stem: "segment-gate",
   infer: (inputs, attributes) => {
     const { gates } = attributes;
-    const { firstGate, slotGates } = placeOf(attributes);
+    const { firstGate, slotGates } = gatesOf(attributes);
     if (!Number.isInteger(gates) || gates < 1) {
       throw new EngineError("BAD_CONFIG", `segment-gate: gates is ${gates}, expected a whole number from 1`, {
         where: "segment-gate.gates",
@@ -61,7 +61,7 @@ export const segmentGate: Op<SegmentGateAttributes> = {
   variants: ({ inputs }, device, capacity) => segmentVariants(device, capacity(inputs.x?.shape[0] as Dim)),
   launch: ({ inputs, attributes }, variant) => {
     const { gates } = attributes;
-    const { firstGate, slotGates } = placeOf(attributes);
+    const { firstGate, slotGates } = gatesOf(attributes);
     const width = inputs.x?.shape[1] as number;
     const stride = inputs.bank?.shape[1] as number;
     const segments = inputs.segment_slots?.shape[0] as Dim;
@@ -84,7 +84,8 @@ export const segmentGate: Op<SegmentGateAttributes> = {
   },
 };
 
-function placeOf({ gates, firstGate = 0, slotGates = gates }: SegmentGateAttributes): {
+/** @returns the first of the gates that are taken, and how many a slot holds. */
+export function gatesOf({ gates, firstGate = 0, slotGates = gates }: SegmentGateAttributes): {
   firstGate: number;
   slotGates: number;
 } {

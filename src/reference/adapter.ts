@@ -2,6 +2,7 @@
 
 import { activate } from "./activation.ts";
 import { axis, dot, needTensor, rowOf } from "./rows.ts";
+import { forSegments } from "./segments.ts";
 import type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
 
 const NO_SLOT = 0xffffffff;
@@ -14,51 +15,77 @@ export function adapter(
   attributes: Readonly<Record<string, unknown>>,
 ): Record<string, ReferenceTensor> {
   const x = needTensor("adapter", inputs, "x");
-  const segments = needTensor("adapter", inputs, "segments").data;
-  const segmentSlots = needTensor("adapter", inputs, "segment_slots").data;
-  const width = axis(x, 1);
-  const outWidth = Number(attributes.outWidth ?? width);
-  const first = Number(attributes.firstColumn ?? 0);
-  const columns = Number(attributes.columnCount ?? outWidth - first);
-  const size = { maxWidth: Number(attributes.maxWidth), outWidth, first, columns };
+  const size = adapterSize(attributes);
+  const { columns } = size;
   const rows = axis(x, 0);
   const y = inputs.residual === undefined ? new Float64Array(rows * columns) : Float64Array.from(inputs.residual.data);
-  for (let s = 0; s + 1 < segments.length; s += 1) {
-    const slot = segmentSlots[s] as number;
-    if (slot === NO_SLOT) continue;
-    for (let row = segments[s] as number; row < (segments[s + 1] as number); row += 1) {
-      const change = bottleneck(rowOf(x, row), inputs, slot, size);
+  forSegments("adapter", inputs, (segment, start, end) => {
+    const slot = bottleneckOf(inputs, segment, size);
+    if (slot === null) return;
+    for (let row = start; row < end; row += 1) {
+      const change = changeOf(rowOf(x, row), slot, size);
       change.forEach((value, c) => (y[row * columns + c] = (y[row * columns + c] as number) + value));
     }
-  }
+  });
   return { y: { shape: [rows, columns], data: y } };
 }
 
 /** Widths of a slot, and the columns of its result that are wanted. */
-interface Size {
+export interface AdapterSize {
+  readonly width: number;
   readonly maxWidth: number;
   readonly outWidth: number;
   readonly first: number;
   readonly columns: number;
 }
 
-/** scale · (act(x Wdᵀ + cd) Wuᵀ + cu), the wanted columns, or nothing where the active width is 0. */
-function bottleneck(x: ReferenceTensor["data"], inputs: ReferenceTensors, slot: number, size: Size): number[] {
-  const { maxWidth, outWidth, first, columns } = size;
-  const slots = needTensor("adapter", inputs, "slots").data;
+/** @returns the widths that the attributes of `adapter` give. */
+export function adapterSize(attributes: Readonly<Record<string, unknown>>): AdapterSize {
+  const width = Number(attributes.width);
+  const outWidth = Number(attributes.outWidth ?? width);
+  const first = Number(attributes.firstColumn ?? 0);
+  const columns = Number(attributes.columnCount ?? outWidth - first);
+  return { width, maxWidth: Number(attributes.maxWidth), outWidth, first, columns };
+}
+
+/** What a slot holds. */
+export interface Bottleneck {
+  readonly slot: number;
+  /** Active width. */
+  readonly active: number;
+  readonly activation: string;
+  readonly scale: number;
+  /** Elements of the slot: down [B, D], up [E, B], down bias [B], up bias [E]. */
+  readonly weights: ReferenceTensor["data"];
+}
+
+/** @returns the slot that a segment names; null where it names none, or one of width 0. */
+export function bottleneckOf(inputs: ReferenceTensors, segment: number, size: AdapterSize): Bottleneck | null {
+  const slot = needTensor("adapter", inputs, "segment_slots").data[segment] as number;
+  if (slot === NO_SLOT) return null;
+  const record = needTensor("adapter", inputs, "slots").data.subarray(slot * 4, slot * 4 + 3);
+  const [active, code, scaleBits] = record as unknown as [number, number, number];
+  if (active === 0) return null;
+  const scale = new Float32Array(Uint32Array.of(scaleBits).buffer)[0] as number;
   const bank = needTensor("adapter", inputs, "bank");
-  const [active, code, scaleBits] = slots.subarray(slot * 4, slot * 4 + 3);
-  if (active === 0) return [];
-  const scale = new Float32Array(Uint32Array.of(scaleBits as number).buffer)[0] as number;
-  const name = NAMES[code as number] as string;
-  const width = x.length;
   const weights = bank.data.subarray(slot * axis(bank, 1), (slot + 1) * axis(bank, 1));
-  const [up, downBias] = [maxWidth * width, maxWidth * (width + outWidth)];
-  const upBias = downBias + maxWidth;
-  const u: number[] = [];
-  for (let j = 0; j < (active as number); j += 1) {
-    u.push(activate(name, (weights[downBias + j] as number) + dot(x, 0, weights, j * width, width)));
-  }
+  return { slot, active: Math.min(active, size.maxWidth), activation: NAMES[code] as string, scale, weights };
+}
+
+/** @returns z = x Wdᵀ + cd of the units in use. */
+export function unitsOf(x: ReferenceTensor["data"], { active, weights }: Bottleneck, size: AdapterSize): number[] {
+  const { width, maxWidth, outWidth } = size;
+  const bias = maxWidth * (width + outWidth);
+  return Array.from({ length: active }, (_, j) => (weights[bias + j] as number) + dot(x, 0, weights, j * width, width));
+}
+
+/** scale · (act(x Wdᵀ + cd) Wuᵀ + cu), the wanted columns. */
+function changeOf(x: ReferenceTensor["data"], slot: Bottleneck, size: AdapterSize): number[] {
+  const { width, maxWidth, outWidth, first, columns } = size;
+  const { activation, scale, weights } = slot;
+  const up = maxWidth * width;
+  const upBias = up + maxWidth * outWidth + maxWidth;
+  const u = unitsOf(x, slot, size).map((z) => activate(activation, z));
   return Array.from({ length: columns }, (_, column) => {
     const c = first + column;
     const sum = u.reduce((total, value, j) => total + value * (weights[up + c * maxWidth + j] as number), 0);

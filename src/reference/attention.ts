@@ -25,10 +25,7 @@ export function attention(inputs: ReferenceTensors, attributes: Attributes): Rec
 }
 
 /** The probabilities of one query row and head over the keys of its segment. */
-interface AttentionRow {
-  readonly head: number;
-  readonly row: number;
-  readonly keyStart: number;
+interface AttentionRow extends Place {
   readonly probabilities: Float64Array;
 }
 
@@ -54,32 +51,42 @@ export function* attentionRows(op: string, inputs: ReferenceTensors, attributes:
       for (let row = start; row < (starts[s + 1] as number); row += 1) {
         const place = { head, row, start, keyStart };
         const scores = Float64Array.from({ length: keys }, (_, j) => score(place, j));
-        yield { head, row, keyStart, probabilities: softmax(scores) };
+        yield { ...place, probabilities: softmax(scores) };
       }
     }
   }
 }
 
-/** The score of a query against key j of its segment; -∞ for a key that it must not see. */
-type Scorer = (place: Place, j: number) => number;
+/** A number of a query and key j of its segment. */
+type PairNumber = (place: Place, j: number) => number;
 
-function scorer(op: string, inputs: ReferenceTensors, attributes: Attributes): Scorer {
+/** The score, -∞ for a key that the query must not see. */
+function scorer(op: string, inputs: ReferenceTensors, attributes: Attributes): PairNumber {
   const { heads, headWidth, qAt, kAt, scale } = numbers(attributes);
   const q = needTensor(op, inputs, "q");
   const kv = needTensor(op, inputs, "kv");
-  const { positions, kv_positions, bias } = inputs;
+  const { bias } = inputs;
+  const between = keyDistance(inputs);
   const [queryStride, keyStride] = [axis(q, 1), axis(kv, 1)];
-  return ({ head, row, start, keyStart }, j) => {
-    const position = positions === undefined ? row - start : (positions.data[row] as number);
-    const keyPosition = kv_positions === undefined ? j : (kv_positions.data[keyStart + j] as number);
-    if (attributes.causal === true && keyPosition > position) return -Infinity;
+  return (place, j) => {
+    const { head, row, keyStart } = place;
+    if (attributes.causal === true && between(place, j) > 0) return -Infinity;
     const query = row * queryStride + qAt + head * headWidth;
     const at = (keyStart + j) * keyStride + kAt + head * headWidth;
     const score = scale * dot(q.data, query, kv.data, at, headWidth);
     if (bias === undefined) return score;
     const reach = (axis(bias, 0) - 1) / 2;
-    const distance = Math.min(reach, Math.max(-reach, keyPosition - position));
+    const distance = Math.min(reach, Math.max(-reach, between(place, j)));
     return score + (bias.data[(distance + reach) * heads + head] as number);
+  };
+}
+
+/** The original position of key j of a query's segment minus that of the query. */
+export function keyDistance(inputs: ReferenceTensors): PairNumber {
+  const { positions, kv_positions } = inputs;
+  return ({ row, start, keyStart }, j) => {
+    const position = positions === undefined ? row - start : (positions.data[row] as number);
+    return (kv_positions === undefined ? j : (kv_positions.data[keyStart + j] as number)) - position;
   };
 }
 
@@ -92,7 +99,10 @@ function softmax(scores: Float64Array): Float64Array {
   return weights.map((weight) => weight / total);
 }
 
-function numbers(attributes: Attributes): Record<"heads" | "headWidth" | "scale" | "qAt" | "kAt" | "vAt", number> {
+/** The attributes that are numbers, with their defaults. */
+export function numbers(
+  attributes: Attributes,
+): Record<"heads" | "headWidth" | "scale" | "qAt" | "kAt" | "vAt", number> {
   const { heads, headWidth, scale, qAt = 0, kAt = 0, vAt = 0 } = attributes as Record<string, number>;
   return { heads: Number(heads), headWidth: Number(headWidth), scale: Number(scale), qAt, kAt, vAt };
 }

@@ -44,3 +44,8 @@ export function dot(a: Elements, atA: number, b: Elements, atB: number, length: 
   for (; i < length; i += 1) s0 += (a[atA + i] as number) * (b[atB + i] as number);
   return s0 + s1 + (s2 + s3);
 }
+
+/** Adds `factor` times a row to the elements of `sums` from place `at` on. */
+export function addTimes(sums: Float64Array, at: number, factor: number, row: Elements): void {
+  for (let i = 0; i < row.length; i += 1) sums[at + i] = (sums[at + i] as number) + factor * (row[i] as number);
+}

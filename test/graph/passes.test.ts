@@ -4,6 +4,8 @@ import { describe, expect, test } from "vitest";
 import { optimize } from "../../src/graph/passes/optimize.ts";
 import type { Graph, Value } from "../../src/graph/value.ts";
 import { activation } from "../../src/ops/activation.ts";
+import { layerNormGradient } from "../../src/ops/layer-norm-gradient.ts";
+import { rmsNormGradient } from "../../src/ops/rms-norm-gradient.ts";
 import { rowDot } from "../../src/ops/row-dot.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
 import { PICKED, ROWS, Sketch, errorAgainst } from "./fixtures.ts";
@@ -114,5 +116,43 @@ describe("fusion into norms", () => {
     const fused = optimize(b.finish({ score, y: b.mm(normed, "w", 8) }));
     expect(labels(fused).sort()).toEqual(["layer-norm", "matmul"]);
     expect(fused.outputs.get("score")?.output).toBe("score");
+  });
+});
+
+describe("fusion into the gradients of norms", () => {
+  const gradient = (b: Sketch, op: typeof layerNormGradient, affine = false): Record<string, Value> => {
+    const inputs = { x: b.input("x", [ROWS, 16]), gamma: b.input("gamma", [16]), dy: b.input("dy", [ROWS, 16]) };
+    return b.op(op, inputs, affine ? { eps: 1e-5, affine } : { eps: 1e-5 });
+  };
+
+  test.each([layerNormGradient, rmsNormGradient])("$stem: a sum with another gradient is one launch", async (op) => {
+    for (const turned of [false, true]) {
+      const b = new Sketch();
+      const [dx, other] = [gradient(b, op).dx as Value, b.input("other", [ROWS, 16])];
+      const fused = await same(b, { y: turned ? b.ew("add", other, dx) : b.ew("add", dx, other) });
+      expect(labels(fused)).toEqual([op.stem]);
+    }
+  });
+
+  test("a third gradient is added to that sum", async () => {
+    const b = new Sketch();
+    const sum = b.ew("add", gradient(b, layerNormGradient).dx as Value, b.input("other", [ROWS, 16]));
+    const fused = await same(b, { y: b.ew("add", sum, b.input("third", [ROWS, 16])) });
+    expect(labels(fused)).toEqual(["layer-norm-gradient", "elementwise"]);
+  });
+
+  test("a gradient that somebody else needs, a row, and twice the same stay sums", async () => {
+    const b = new Sketch();
+    const dx = gradient(b, layerNormGradient).dx as Value;
+    expect(labels(await same(b, { y: b.ew("add", dx, b.input("other", [ROWS, 16])), dx }))).toContain("elementwise");
+    expect(labels(await same(b, { y: b.ew("add", dx, b.input("row", [16])) }))).toContain("elementwise");
+    expect(labels(await same(b, { y: b.ew("add", dx, dx) }))).toContain("elementwise");
+  });
+
+  test("launches that give the row vectors' gradients too are not done twice", async () => {
+    const b = new Sketch();
+    const { dx, dgamma } = gradient(b, layerNormGradient, true);
+    const fused = await same(b, { y: b.ew("add", dx as Value, b.input("other", [ROWS, 16])), dgamma: dgamma as Value });
+    expect(labels(fused)).toEqual(["layer-norm-gradient", "elementwise"]);
   });
 });

@@ -34,9 +34,16 @@ const software: DeviceTraits = {
 };
 
 describe("variants of matmul", () => {
-  const first = (traits: DeviceTraits, capacity: number, columns: number, inner: number): string | undefined => {
-    const inputs = { x: f32(rows, inner), w: f32(columns, inner) };
-    const call: OpCall<MatmulAttributes> = { inputs, outputs: matmul.infer(inputs, {}), attributes: {} };
+  const first = (
+    traits: DeviceTraits,
+    capacity: number,
+    columns: number,
+    inner: number,
+    attributes: MatmulAttributes = {},
+  ): string | undefined => {
+    const w = attributes.transposed === true ? f32(inner, columns) : f32(columns, inner);
+    const inputs = { x: f32(rows, inner), w };
+    const call: OpCall<MatmulAttributes> = { inputs, outputs: matmul.infer(inputs, attributes), attributes };
     return matmul.variants(call, traits, (dim) => (typeof dim === "number" ? dim : capacity * dim.times))[0];
   };
 
@@ -51,6 +58,23 @@ describe("variants of matmul", () => {
     expect(first(software, 128, 768, 767)).toBe("naive");
     expect(first(hardware, 128, 768, 768)).toBe("tiled");
     expect(first({ ...hardware, maxWorkgroupInvocations: 128 }, 128, 768, 768)).toBe("register");
+  });
+
+  test("and so does that of the transposed form", () => {
+    const hardware = { ...software, software: false };
+    const choose = (traits: DeviceTraits, ...sizes: readonly [number, number, number]): string | undefined =>
+      first(traits, ...sizes, { transposed: true });
+    expect(choose(software, 128, 768, 768)).toBe("subgroup");
+    expect(choose(software, 128, 768, 48)).toBe("subgroup");
+    expect(choose({ ...software, subgroups: false }, 128, 768, 768)).toBe("register");
+    expect(choose(software, 8, 768, 768)).toBe("register");
+    expect(choose(software, 128, 768, 4)).toBe("register");
+    expect(choose(software, 128, 768, 3)).toBe("naive");
+    expect(choose(software, 128, 768, 30522)).toBe("tiled");
+    expect(choose(software, 128, 767, 768)).toBe("naive");
+    expect(choose(hardware, 4, 768, 768)).toBe("tiled");
+    expect(choose(hardware, 128, 768, 3)).toBe("tiled");
+    expect(choose({ ...hardware, maxWorkgroupInvocations: 128 }, 128, 768, 768)).toBe("register");
   });
 
   test("computes in f16 where the graph asks for it, and then in nothing else", () => {
@@ -85,18 +109,25 @@ describe("variants of matmul", () => {
     );
   });
 
-  test.each([0, 1, 2])("a row has the same bits in every place of every tile (%i)", async (seed) => {
+  test.each([
+    [0, {}],
+    [1, {}],
+    [2, { transposed: true }],
+    [3, { transposed: true }],
+  ])("a row has the same bits in every place of every tile (%i, %o)", async (seed, form: MatmulAttributes) => {
     const gpu = await sharedGpu();
-    const [count, columns, inner] = [131, 37, 72];
+    const transposed = form.transposed === true;
+    const [count, columns, inner] = [131, transposed ? 40 : 37, 72];
     const x = matrix(normal(seed, count * inner), inner);
-    const w = { shape: [columns, inner], data: normal(seed + 9, columns * inner) };
+    const w = { shape: transposed ? [inner, columns] : [columns, inner], data: normal(seed + 9, columns * inner) };
     const order = distinctRows(seed, 77, count, "selected");
     const straight: OpCase = { name: "straight", attributes: {}, inputs: () => ({ x, w }), tolerance: 0 };
     const shuffled: OpCase = { ...straight, inputs: () => ({ x, w, gather: order }) };
     for (const variant of ["subgroup", "register", "tiled", "skinny", "naive", "f16"]) {
       if (variant === "subgroup" && !gpu.traits.subgroups) continue;
       if (variant === "f16" && !gpu.traits.shaderF16) continue;
-      const attributes = variant === "f16" ? { compute: "f16" } : {};
+      if (transposed && ["skinny", "f16"].includes(variant)) continue;
+      const attributes = variant === "f16" ? { compute: "f16" } : { ...form };
       const whole = (await evaluateCase(gpu, matmul, { ...straight, attributes }, variant)).y?.data as Float32Array;
       const some = (await evaluateCase(gpu, matmul, { ...shuffled, attributes }, variant)).y?.data as Float32Array;
       const expected = Array.from(order.data, (row) => [...whole.subarray(row * columns, (row + 1) * columns)]).flat();
@@ -122,6 +153,30 @@ describe("shapes of matmul", () => {
     const odd = { x: f32(rows, 7), w: f32(6, 7) };
     expect(infer(odd, { compute: "f16" })).toThrow("a multiple of 4, x axis 1 is 7");
     expect(infer({ x, w }, { compute: "f64" as "f16" })).toThrow("matmul: cannot compute in f64");
+  });
+
+  test("the transposed form sums over the rows of w, which has its columns", () => {
+    const [x, w] = [f32(rows, 6), f32(6, 8)];
+    const transposed = { transposed: true } as const;
+    expect(infer({ x, w, bias: f32(8) }, transposed)().y).toEqual(f32(rows, 8));
+    expect(infer({ x, w: f32(18, 8), bias: f32(8) }, { ...transposed, slot: "task", slotRows: 6 })().y).toEqual(
+      f32(rows, 8),
+    );
+    expect(infer({ x, w: f32(9, 8) }, { ...transposed, firstRow: 3 })().y).toEqual(f32(rows, 8));
+    expect(infer({ x, w: f32(9, 8) }, transposed)).toThrow("x axis 1 is 6, expected 9");
+    expect(infer({ x, w, bias: f32(6) }, transposed)).toThrow("bias axis 0 is 6, expected 8");
+    expect(infer({ x, w, residual: f32(rows, 6) }, transposed)).toThrow("residual axis 1 is 6, expected 8");
+    expect(infer({ x, w }, { ...transposed, compute: "f16" })).toThrow('compute: "f16" does not go with transposed');
+  });
+
+  test("both forms of a product cost the same", () => {
+    const cost = (inputs: Readonly<Record<string, TensorType>>, attributes: MatmulAttributes): unknown => {
+      const call = { inputs, outputs: matmul.infer(inputs, attributes), attributes };
+      return matmul.cost(call, (dim) => (typeof dim === "number" ? dim : 7));
+    };
+    expect(cost({ x: f32(rows, 6), w: f32(6, 8), bias: f32(8) }, { transposed: true })).toEqual(
+      cost({ x: f32(rows, 6), w: f32(8, 6), bias: f32(8) }, {}),
+    );
   });
 
   test("a slice of w gives its columns, a scatter the rows of its base", () => {

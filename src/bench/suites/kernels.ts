@@ -5,11 +5,12 @@ import type { OpCase } from "../../cases/case.ts";
 import { Arena } from "../../graph/arena.ts";
 import type { Reference } from "../../graph/interpret.ts";
 import { Parameters } from "../../graph/parameters.ts";
-import { opsByStem } from "../../ops/index.ts";
+import { matmul, opsByStem } from "../../ops/index.ts";
 import type { Attributes, Cost, Op } from "../../ops/index.ts";
 import { references } from "../../reference/index.ts";
 import { measure, part, speedUp } from "../harness.ts";
 import type { BenchContext, Repeats, Timing } from "../harness.ts";
+import { forwardCase } from "../forward-of.ts";
 import { kernelCandidates } from "../kernel-run.ts";
 import type { BenchRoom, KernelCandidate } from "../kernel-run.ts";
 import { peakCase, peakFma, peakReference } from "../peak-fma.ts";
@@ -21,6 +22,7 @@ import type { Suite } from "../suite.ts";
 /** Ops of the short suite; `--full` takes every op that has a bench case. */
 const HEAVY: ReadonlySet<string> = new Set([
   "matmul",
+  "matmul-weight-gradient",
   "layer-norm",
   "attention",
   "adapter",
@@ -31,7 +33,7 @@ const HEAVY: ReadonlySet<string> = new Set([
 
 /** The case that the goals of the matmul are set for. */
 const GOAL_CASE = "512x768x3072";
-const GOALS = { peak: 0.4, naive: 10 };
+const GOALS = { peak: 0.4, naive: 10, forward: 0.8 };
 
 /** Variants for few rows or odd widths: left out of larger cases than this, except where one is the measure of others. */
 const SLOW: ReadonlySet<string> = new Set(["naive", "skinny"]);
@@ -95,23 +97,35 @@ async function measureGroup(
       op.stem === "matmul"
         ? await kernelCandidates(room, peakFma, peakReference, peakCase(room.gpu.info.software))
         : [];
-    candidates.push(...peaks);
+    const [forward] = await forwardCandidates(room, op.stem, opCase);
+    candidates.push(...peaks, ...(forward === undefined ? [] : [forward]));
     // Verification is a run already, and one of `naive` takes seconds here.
     const timings = await measure(candidates, goal ? { ...repeats, warmup: 0 } : repeats, context);
-    return candidates.map((candidate, index) => rowOf(candidate, index, candidates, timings, goal));
+    const timed = { candidates, timings, goal, forward };
+    return candidates.map((_, index) => rowOf(index, timed));
   } finally {
     for (const { planned } of candidates) planned.dispose();
   }
 }
 
-function rowOf(
-  candidate: KernelCandidate,
-  index: number,
-  all: readonly KernelCandidate[],
-  timings: readonly Timing[],
-  goal: boolean,
-): ReportRow {
-  const timing = timings[index] as Timing;
+/** Of a gradient of a product: the product itself, in the variant that is chosen, so that both are timed in turns. */
+async function forwardCandidates(room: BenchRoom, stem: string, opCase: OpCase): Promise<KernelCandidate[]> {
+  const forward = forwardCase(stem, opCase);
+  if (forward === null) return [];
+  return kernelCandidates(room, matmul, references.matmul as Reference, forward, () => false);
+}
+
+/** What was timed in turns. */
+interface TimedGroup {
+  readonly candidates: readonly KernelCandidate[];
+  readonly timings: readonly Timing[];
+  readonly goal: boolean;
+  /** The product, where the others are gradients of it. */
+  readonly forward: KernelCandidate | undefined;
+}
+
+function rowOf(index: number, { candidates: all, timings, goal, forward }: TimedGroup): ReportRow {
+  const [candidate, timing] = [all[index] as KernelCandidate, timings[index] as Timing];
   const { flops, bytes } = candidate.cost;
   const rate = (timed: Timing, cost: Cost): number => cost.flops / 1e6 / timed.median;
   const at = (test: (other: KernelCandidate) => boolean): number => all.findIndex(test);
@@ -121,10 +135,15 @@ function rowOf(
     if (!isMatmul || peak < 0) return null;
     return rate(timing, candidate.cost) / rate(timings[peak] as Timing, (all[peak] as KernelCandidate).cost);
   };
-  const naive = at(({ variant }) => variant === "naive");
+  const naive = at((other) => other.variant === "naive" && other.case === candidate.case);
   const overNaive = isMatmul && naive >= 0 ? speedUp(timings[naive] as Timing, timing) : null;
   const [ofLoop, ofStraight] = [share("loop"), share("straight")];
+  const gradient = forward !== undefined && candidate !== forward && candidate.stem !== peakFma.stem;
+  const ofForward = gradient ? speedUp(timings[all.indexOf(forward)] as Timing, timing) : null;
   const reaches: Reach[] = [];
+  if (ofForward !== null && candidate.chosen) {
+    reaches.push(atLeast("of the forward product's rate", GOALS.forward, ofForward));
+  }
   if (goal && candidate.chosen && isMatmul) {
     reaches.push(
       atLeast("share of the loop peak", GOALS.peak, ofLoop ?? NaN),
@@ -142,6 +161,7 @@ function rowOf(
       ...(ofLoop === null ? {} : { "of loop peak": ofLoop }),
       ...(ofStraight === null ? {} : { "of straight peak": ofStraight }),
       ...(overNaive === null ? {} : { "over naive": overNaive }),
+      ...(ofForward === null ? {} : { "of forward": ofForward }),
     },
     ...timingFields(timing),
     ...(reaches.length === 0 ? {} : { reaches }),

@@ -20,10 +20,13 @@ function grow(context: RewriteContext, node: Node, inputs: Inputs, attributes: A
   return context.builder.op(node.op as AnyOp, all, { ...node.attributes, ...attributes });
 }
 
-/** x·Wᵀ of gathered rows: the matmul reads through the indices itself. */
+/** Products that read rows of x through indices themselves. */
+const GATHERING: ReadonlySet<string> = new Set(["matmul", "matmul-weight-gradient"]);
+
+/** x·Wᵀ or dyᵀ·x of gathered rows: the product reads through the indices itself. */
 function gather(node: Node, inputs: Inputs, context: RewriteContext): Outputs | null {
   const source = inputs.x?.node;
-  if (node.label !== "matmul" || inputs.gather !== undefined || source?.label !== "gather-rows") return null;
+  if (!GATHERING.has(node.label) || inputs.gather !== undefined || source?.label !== "gather-rows") return null;
   if (source.inputs.fill !== undefined) return null;
   const x = source.inputs.x as Value;
   const fused = { ...inputs, x, gather: source.inputs.rows as Value };
@@ -59,8 +62,9 @@ function addition(node: Node, inputs: Inputs, context: RewriteContext): Outputs 
 
 function canTakeBias(node: Node): boolean {
   const { inputs, attributes } = node;
-  const { firstRow, rowCount, slot } = attributes;
-  const whole = firstRow === undefined && rowCount === undefined && slot === undefined;
+  const { firstRow, rowCount, slot, transposed } = attributes;
+  // A bias goes with the rows of w, but that of the transposed form with its columns.
+  const whole = transposed === true || (firstRow === undefined && rowCount === undefined && slot === undefined);
   return whole && inputs.bias === undefined && inputs.residual === undefined && attributes.activation === undefined;
 }
 

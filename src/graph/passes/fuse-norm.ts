@@ -1,5 +1,9 @@
-/** @file Fuses what surrounds a norm into it: the residual sum and gathered rows before it, router score and scatter behind. */
+/**
+ * @file Fuses what surrounds a norm into it: the residual sum and gathered rows before it, router score and scatter behind; and into
+ * the gradient of a norm its sum with another gradient.
+ */
 
+import { formatShape } from "../../ops/op.ts";
 import { rewrite } from "../rewrite.ts";
 import type { RewriteContext } from "../rewrite.ts";
 import type { AnyOp, Graph, Node, Value } from "../value.ts";
@@ -8,6 +12,7 @@ type Inputs = Readonly<Record<string, Value>>;
 type Outputs = Readonly<Record<string, Value>>;
 
 const NORMS: ReadonlySet<string> = new Set(["layer-norm", "rms-norm"]);
+const GRADIENTS: ReadonlySet<string> = new Set(["layer-norm-gradient", "rms-norm-gradient"]);
 
 function plainGather(value: Value | undefined): Node | null {
   const node = value?.node;
@@ -25,6 +30,23 @@ function residual(node: Node, inputs: Inputs, context: RewriteContext): Outputs 
   // The operand that is gathered becomes the residual, which the norm can read through the indices.
   const [x, other] = plainGather(a) !== null && plainGather(b) === null ? [b, a] : [a, b];
   return context.builder.op(node.op as AnyOp, { ...inputs, x, residual: other }, node.attributes);
+}
+
+/** ∂x + other: the sum is formed while ∂x is written. Not where the gradients of row vectors come of the same launches. */
+function gradientSum(node: Node, inputs: Inputs, context: RewriteContext): Outputs | null {
+  if (node.label !== "elementwise" || node.attributes.operation !== "add") return null;
+  const { a, b } = inputs as { a: Value; b: Value };
+  if (formatShape(a.type.shape) !== formatShape(b.type.shape)) return null;
+  for (const [value, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const { label, op, inputs: own, attributes } = value.node;
+    if (!GRADIENTS.has(label) || own.residual !== undefined || attributes.affine === true) continue;
+    if (context.uses(value) !== 1) continue;
+    return { y: context.builder.op(op as AnyOp, { ...own, residual: other }, attributes).dx as Value };
+  }
+  return null;
 }
 
 function gather(node: Node, inputs: Inputs, context: RewriteContext): Outputs | null {
@@ -81,9 +103,9 @@ function routersOf(graph: Graph): Map<Node, Node> {
   return routers;
 }
 
-/** @returns the graph with residual sums, gathers and scatters taken into the norms. */
+/** @returns the graph with residual sums, gathers and scatters taken into the norms, and sums into their gradients. */
 export function fuseNorm(graph: Graph): Graph {
-  return rewrite(rewrite(rewrite(graph, residual), gather), scatter);
+  return rewrite(rewrite(rewrite(rewrite(graph, residual), gather), scatter), gradientSum);
 }
 
 /** @returns the graph in which a norm gives the router's score of its rows as well. Must come after the other fusions. */

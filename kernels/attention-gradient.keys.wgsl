@@ -1,0 +1,83 @@
+// The gradient of attention, third launch: of the keys and the values, portable variant.
+// With p = softmax(SCALE * q kᵀ + bias, masked), y = p v and dp = dy vᵀ: ds = p ⊙ (dp - dy·y), dq = SCALE * ds k, dk =
+// SCALE * dsᵀ q, dv = pᵀ dy, dbias = the sum of ds by distance and head. Scores are computed again from the rows, as in
+// FlashAttention-2 (Dao 2023): no n x n matrix exists.
+//
+// Shapes: as in kernels/attention.wgsl; dy [Q, HEADS * HEAD_WIDTH]. tables as kernels/attention-gradient.wgsl leaves
+// them; statistics [Q * HEADS] = (maximum of the scores, inverse of the sum of their exponentials, dy·y, position),
+// filled by the second launch. The result goes to dkv [K, KV_STRIDE], or where q and kv are one matrix to its columns
+// of dq.
+//
+// One invocation takes 4 keys of one head against blocks of 16 queries (kernels/lib/attention-gradient-keys.wgsl).
+//
+// Limits: 8 storage buffers, no workgroup memory, WORKGROUP invocations per workgroup.
+// lib: segments attention-mask attention-gradient-rows attention-gradient-keys
+
+// --- parameters
+const HEADS: u32 = 2u;
+const HEAD_WIDTH: u32 = 16u; // multiple of 4, at most 256
+const Q_STRIDE: u32 = 64u; // width of q; columns and strides are multiples of 4
+const KV_STRIDE: u32 = 64u; // width of kv
+const Q_AT: u32 = 0u;
+const K_AT: u32 = 0u;
+const V_AT: u32 = 32u;
+const CAUSAL: bool = false;
+const HAS_POSITIONS: bool = false;
+const HAS_KV_POSITIONS: bool = false;
+const HAS_BIAS: bool = false;
+const REACH: i32 = 1i; // D of bias [2 D + 1, HEADS]
+const SCALE: f32 = 0.25;
+const PACKED: bool = false; // q and kv are one matrix
+const WORKGROUP: u32 = 8u;
+// --- end parameters
+
+struct Params {
+  segments: u32,
+  queries: u32,
+}
+
+@group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> kv: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> tables: array<u32>;
+@group(0) @binding(5) var<storage, read> statistics: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> dq: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> dkv: array<vec4<f32>>;
+@group(0) @binding(8) var<uniform> params: Params;
+
+fn own_queries(i: vec4<u32>) -> vec4<u32> {
+  return i;
+}
+
+fn query_columns(at: vec4<u32>, c: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(q[at.x + c], q[at.y + c], q[at.z + c], q[at.w + c]);
+}
+
+fn dy_columns(at: vec4<u32>, c: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(dy[at.x + c], dy[at.y + c], dy[at.z + c], dy[at.w + c]);
+}
+
+fn statistics_columns(at: vec4<u32>) -> mat4x4<f32> {
+  return mat4x4<f32>(statistics[at.x], statistics[at.y], statistics[at.z], statistics[at.w]);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) wid: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = (wid.x + wid.y * groups.x) * WORKGROUP + lane;
+  // Heads are counted off the grid, which may be made for fewer rows than the run's: tiles past the last segment are empty.
+  let tiles = groups.x * groups.y * WORKGROUP / HEADS;
+  let head = index / tiles;
+  if (head >= HEADS) {
+    return;
+  }
+  let tile = find_tile(1u, params.segments, 4u, index % tiles);
+  if (tile.first >= tile.end) {
+    return;
+  }
+  key_tile_gradient(head, tile, tile.first);
+}

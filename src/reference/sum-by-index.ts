@@ -1,0 +1,19 @@
+/** @file The sums of rows that have the same index, in float64. */
+
+import { axis, needTensor, rowOf } from "./rows.ts";
+import type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
+
+/** Inputs and outputs as the op `sum-by-index`; the order of the indices does not matter to it. */
+export function sumByIndex(inputs: ReferenceTensors): Record<string, ReferenceTensor> {
+  const x = needTensor("sum-by-index", inputs, "x");
+  const targets = axis(needTensor("sum-by-index", inputs, "like"), 0);
+  const width = axis(x, 1);
+  const y = new Float64Array(targets * width);
+  needTensor("sum-by-index", inputs, "rows").data.forEach((index: number, row: number) => {
+    if (index >= targets) return;
+    rowOf(x, row).forEach((value, c) => {
+      y[index * width + c] = (y[index * width + c] as number) + value;
+    });
+  });
+  return { y: { shape: [targets, width], data: y } };
+}
