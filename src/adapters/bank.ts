@@ -8,6 +8,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Parameters } from "../graph/parameters.ts";
 import type { Value } from "../graph/value.ts";
 import { adapterStride } from "../ops/adapter.ts";
+import { SLOT_WORDS, parameterName, slotData, slotInfo, slotsName } from "./bank-slots.ts";
 import type { BankEntry, BankTable, BottleneckEntry, PackedAdapter } from "./packed.ts";
 import { isBottleneck } from "./packed.ts";
 
@@ -38,13 +39,23 @@ export interface BankStatus {
   readonly evictions: number;
 }
 
+/** The slot of an adapter in one table. */
+export interface SlotStretch {
+  readonly table: string;
+  readonly parameter: string;
+  readonly slot: number;
+  /** Elements of a slot. */
+  readonly elements: number;
+  /** How many of them, the last ones, are no matrix: biases and vectors, whose weights are not made to decay. */
+  readonly biases: number;
+}
+
 interface Table {
   readonly table: BankTable;
   /** Bottleneck width, or rows, that a slot has room for. */
   readonly room: number;
 }
 
-const SLOT_WORDS = 4;
 const DEFAULT_COUNT = 8;
 const DEFAULT_WIDTH = 64;
 /** Room of a bottleneck comes in steps of eight units: every kernel variant can take it then. */
@@ -62,6 +73,8 @@ export class AdapterBank {
   readonly #slots = new Map<Resident, number>();
   /** Slots are laid out once per width of the table, so that a swap only writes. */
   readonly #laidOut = new WeakMap<BottleneckEntry, { readonly room: number; readonly data: Float32Array }>();
+  /** Residents whose slots a training holds. */
+  #held: ReadonlySet<Resident> | null = null;
   #count: number;
   #evictions = 0;
   #generation = 0;
@@ -153,9 +166,26 @@ export class AdapterBank {
     throw new Error(`adapter ${resident.name} is in no slot`);
   }
 
+  /** Keeps residents where they are until null is given: what they hold on the GPU is newer than what they were packed from. */
+  hold(residents: ReadonlySet<Resident> | null): void {
+    this.#held = residents;
+  }
+
   /** Frees a slot. Its contents stay until the next adapter; nobody reads them. */
   release(resident: Resident): void {
     this.#slots.delete(resident);
+  }
+
+  /** What an adapter's slot holds, table by table: the parameter that is a stack of slots, and how many elements one of them has. */
+  stretchesOf(resident: Resident): readonly SlotStretch[] {
+    const slot = this.slotOf(resident);
+    return resident.packed.entries.map(({ table: { name } }) => {
+      const { table, room } = this.#find(name);
+      const [rows, columns] = this.#shape(table, room, 1);
+      const elements = rows * columns;
+      const biases = table.kind === "bottleneck" ? room + table.outputs : table.kind === "vector" ? elements : 0;
+      return { table: name, parameter: parameterName(name), slot, elements, biases };
+    });
   }
 
   /** @returns the room of a table: the widest bottleneck, or the rows of a slot. */
@@ -249,7 +279,7 @@ export class AdapterBank {
     for (let slot = 0; slot < this.#count; slot += 1) if (!taken.has(slot)) return slot;
     if (this.evicts) {
       for (const [resident, slot] of this.#slots) {
-        if (wanted.has(resident)) continue;
+        if (wanted.has(resident) || this.#held?.has(resident) === true) continue;
         this.#evict(resident);
         return slot;
       }
@@ -280,6 +310,12 @@ export class AdapterBank {
 
   /** Makes the buffers of some tables anew, or of all when their number of slots changes, and writes the residents again. */
   #rebuild(count: number, only: ReadonlySet<string> | null): void {
+    const moved = [...this.#tables.keys()].some((name) => (only?.has(name) ?? true) && this.#stands(name));
+    if (this.#held !== null && moved)
+      throw new EngineError("UNSUPPORTED", "the bank would grow while adapters in it are trained", {
+        where: "slots",
+        fix: "add adapters before the training, or load the model with slots for them",
+      });
     const made: string[] = [];
     const stage = (name: string): string => `${name}${NEW}`;
     try {
@@ -311,6 +347,10 @@ export class AdapterBank {
       if (slot >= this.#count) this.#slots.set(resident, free.shift() as number);
   }
 
+  #stands(table: string): boolean {
+    return this.#parameters.has(parameterName(table));
+  }
+
   #layOut(entry: BottleneckEntry, room: number): Float32Array {
     const known = this.#laidOut.get(entry);
     if (known?.room === room) return known.data;
@@ -339,32 +379,4 @@ export class AdapterBank {
       this.#parameters.write(slotsName(name), slotInfo(entry), slot * SLOT_WORDS);
     }
   }
-}
-
-function parameterName(table: string): string {
-  return `adapters.${table}`;
-}
-
-function slotsName(table: string): string {
-  return `adapters.${table}.slots`;
-}
-
-function slotInfo({ width, activation, scale }: BottleneckEntry): Uint32Array {
-  const info = Uint32Array.of(width, activation, 0, 0);
-  new Float32Array(info.buffer)[2] = scale;
-  return info;
-}
-
-/** down [B, D], up [E, B], down_bias [B], up_bias [E] with B the room of the table. */
-function slotData(entry: BottleneckEntry, room: number): Float32Array {
-  const { inputs, outputs } = entry.table;
-  const { width } = entry;
-  const data = new Float32Array(adapterStride(inputs, room, outputs));
-  data.set(entry.down, 0);
-  const up = room * inputs;
-  for (let row = 0; row < outputs; row += 1)
-    data.set(entry.up.subarray(row * width, (row + 1) * width), up + row * room);
-  data.set(entry.downBias, up + outputs * room);
-  data.set(entry.upBias, up + outputs * room + room);
-  return data;
 }

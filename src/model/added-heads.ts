@@ -31,6 +31,15 @@ export interface HeadUse {
   readonly slots: number;
 }
 
+/** The slot of a head in one parameter. */
+export interface HeadStretch {
+  readonly tail: string;
+  readonly parameter: string;
+  readonly slot: number;
+  /** Elements of a slot. */
+  readonly elements: number;
+}
+
 interface Shelf {
   readonly config: HeadConfig;
   slots: number;
@@ -172,6 +181,18 @@ export class AddedHeads {
   slotOf(name: string): number {
     const { key } = this.#heads.get(name) as AddedHead;
     return (this.#shelves.get(key) as Shelf).names.indexOf(name);
+  }
+
+  /** What a head's slot holds: the parameters that are stacks of slots, and how many elements one of them has, by tail. */
+  stretchesOf(name: string): readonly HeadStretch[] {
+    const { key, tensors } = this.#heads.get(name) as AddedHead;
+    const slot = this.slotOf(name);
+    return [...tensors].map(([tail, { data }]) => ({
+      tail,
+      parameter: headParameter(key, tail),
+      slot,
+      elements: data.length,
+    }));
   }
 
   #newShelf(key: string, config: HeadConfig): Shelf {

@@ -51,6 +51,16 @@ export interface ModelParts {
   readonly onEvict?: (name: string) => void;
 }
 
+/** What a model is made of, for the rooms that are built on it. */
+export interface Inside {
+  readonly parts: ModelParts;
+  readonly store: AdapterStore;
+  readonly heads: AddedHeads;
+  readonly runner: Runner;
+  /** A call over a batch, or over none, as the model stands: what is active, routed and dropped. */
+  readonly request: (input: RunInput | null, options?: RunOptions) => RunRequest;
+}
+
 /**
  * A resident model. Calls are queued in order; `run` sees the adapters and the routing that were set when it was called.
  * @example
@@ -313,6 +323,17 @@ export class Model {
       return this.#runner.run(request);
     });
     return signal === undefined ? work : abortable(work, signal);
+  }
+
+  /** Does work in this model's turn, with what it is made of; calls wait until it is done. Training stands on it. */
+  async exclusive<T>(work: (inside: Inside) => T | Promise<T>): Promise<T> {
+    this.#alive();
+    const { host, tokenizer } = this.#parts;
+    const none: Batch = { source: sources[host.shape.input.kind], rows: [], arrays: {}, tokens: null };
+    const request = (input: RunInput | null, options: RunOptions = {}): RunRequest =>
+      this.#request(input === null ? none : packBatch(host.shape, tokenizer, input), options, this.#active);
+    const [parts, store, heads, runner] = [this.#parts, this.#store, this.#heads, this.#runner];
+    return this.#enqueue(() => work({ parts, store, heads, runner, request }));
   }
 
   /** Counts what a run of these lengths would do: launches, FLOPs, bytes, arena (see {@link Explanation}). */

@@ -6,6 +6,7 @@ import { EngineError } from "../errors.ts";
 import { explain } from "../graph/explain.ts";
 import type { Explanation } from "../graph/explain.ts";
 import type { Plan } from "../graph/plan.ts";
+import type { Sizes } from "../graph/schedule.ts";
 import type { HostFeed } from "../hosts/host.ts";
 import type { CodaPolicy } from "../routing/coda.ts";
 import { reductions } from "../routing/coda.ts";
@@ -14,12 +15,12 @@ import { headSlot } from "./added-heads.ts";
 import type { AddedHeads } from "./added-heads.ts";
 import type { Batch } from "./batch.ts";
 import { buildModel } from "./build.ts";
-import type { Signature } from "./build.ts";
+import type { BuildParts, Signature } from "./build.ts";
 import { fusionsOf, sequencesOf } from "./composed.ts";
 import type { Composed } from "./composed.ts";
 import { knownTables } from "./known-tables.ts";
 import { capacitiesFor, lengthsFor } from "./lengths.ts";
-import type { LengthParts, Lengths } from "./lengths.ts";
+import type { BuiltGraph, LengthParts, Lengths } from "./lengths.ts";
 import type { ModelParts } from "./model.ts";
 import type { HostNorms, TaskNorms } from "./norms.ts";
 import { PlanCache } from "./plans.ts";
@@ -50,6 +51,14 @@ export interface RunRequest {
   readonly profile: boolean;
 }
 
+/** A call whose adapters, fusions and routers are on the GPU. */
+export interface Ready {
+  /** Equal for calls whose graphs are equal. */
+  readonly key: string;
+  readonly parts: BuildParts;
+  readonly signature: Signature;
+}
+
 /** The executing half of a model. Calls must not overlap. */
 export class Runner {
   readonly #parts: ModelParts;
@@ -76,6 +85,11 @@ export class Runner {
   /** Changes when buffers that plans have bound were made anew. */
   get generation(): string {
     return `${this.#store.bank.generation}.${this.#heads.generation}`;
+  }
+
+  /** Forgets all plans: buffers that they had bound are no more. */
+  forget(): void {
+    this.#plans.clear();
   }
 
   /** Makes the next run of every plan as fast as those after it. */
@@ -112,6 +126,17 @@ export class Runner {
   }
 
   async #plan(request: RunRequest): Promise<{ plan: Plan; lengths: Lengths; signature: Signature }> {
+    const ready = await this.ready(request);
+    const { key, parts, signature } = ready;
+    const built = this.#plans.builtOf(key) ?? buildModel(parts, signature);
+    const lengths = this.lengthsOf(built, request, ready);
+    const capacities = (): Sizes => this.capacitiesOf(lengths, signature);
+    const plan = await this.#plans.get(key, lengths.sizes, () => ({ built, capacities: capacities() }));
+    return { plan, lengths, signature };
+  }
+
+  /** Puts on the GPU what a call names, and says what its graph is built from. */
+  async ready(request: RunRequest): Promise<Ready> {
     const { batch, composed, routing } = request;
     const { dense, light, compat } = composed;
     dense.check(batch.rows.length);
@@ -119,7 +144,6 @@ export class Runner {
     await this.#prepare(composed);
     this.#writeRouters(routing);
     this.#norms.write(request.norms);
-    const programs = { dense: dense.program, light: (light ?? dense).program };
     const signature: Signature = {
       source: batch.source,
       composition: dense.key,
@@ -130,28 +154,37 @@ export class Runner {
       heads: request.heads.map((name) => this.#heads.useOf(name)),
       captures: request.captures,
     };
-    const key = `${signatureKey(signature, routing?.fingerprint ?? "")} ${this.#fusionVersions(composed)}`;
-    const { host, maxRows } = this.#parts;
     const { bank, fusions } = this.#store;
-    const built = this.#plans.builtOf(key) ?? buildModel({ host, bank, fusions, programs }, signature);
+    const programs = { dense: dense.program, light: (light ?? dense).program };
+    return {
+      key: `${signatureKey(signature, routing?.fingerprint ?? "")} ${this.#fusionVersions(composed)}`,
+      parts: { host: this.#parts.host, bank, fusions, programs },
+      signature,
+    };
+  }
+
+  /** Run-time inputs and sizes of a call in a graph that was built for it. */
+  lengthsOf(built: BuiltGraph, { batch, routing, heads }: RunRequest, { parts }: Ready): Lengths {
+    const { shape } = this.#parts.host;
     const lengths = lengthsFor(built, {
-      shape: host.shape,
+      shape,
       rows: batch.rows,
       hostFeed: this.#feed(batch),
-      bank,
-      programs,
+      bank: parts.bank,
+      programs: parts.programs,
       types: (batch.arrays.types as Uint32Array | undefined) ?? null,
-      keys: () => sequenceKeys(batch, host.shape),
-      ...givenRows(routing, host.shape.layers),
-      slots: Object.fromEntries(request.heads.map((name, index) => [headSlot(index), this.#heads.slotOf(name)])),
+      keys: () => sequenceKeys(batch, shape),
+      ...givenRows(routing, shape.layers),
+      slots: Object.fromEntries(heads.map((name, index) => [headSlot(index), this.#heads.slotOf(name)])),
     });
-    checkPositions(lengths, host.shape.maxTokens);
-    const slots = signature.heads.map(({ slots: count }, index) => [headSlot(index), count] as const);
-    const plan = await this.#plans.get(key, lengths.sizes, () => ({
-      built,
-      capacities: { ...capacitiesFor(lengths, maxRows), ...Object.fromEntries(slots) },
-    }));
-    return { plan, lengths, signature };
+    checkPositions(lengths, shape.maxTokens);
+    return lengths;
+  }
+
+  /** Capacities of a new plan for a call of these lengths. */
+  capacitiesOf(lengths: Lengths, { heads }: Signature): Sizes {
+    const slots = heads.map(({ slots: count }, index) => [headSlot(index), count] as const);
+    return { ...capacitiesFor(lengths, this.#parts.maxRows), ...Object.fromEntries(slots) };
   }
 
   /** Puts the adapters of a run into slots and folds its fusions. Plans that bound buffers of before are forgotten. */

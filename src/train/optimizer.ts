@@ -1,0 +1,222 @@
+/**
+ * @file The optimiser of a training: what is trained in few buffers, its gradient and states flat beside it, all of it updated by one
+ * launch a buffer. Nothing comes back to the host but the norm of the gradient.
+ */
+
+import { Arena } from "../graph/arena.ts";
+import { GraphBuilder } from "../graph/builder.ts";
+import type { Pack, Parameters } from "../graph/parameters.ts";
+import { Plan } from "../graph/plan.ts";
+import type { Value } from "../graph/value.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { adamw } from "../ops/adamw.ts";
+import { elementwise } from "../ops/elementwise.ts";
+import type { Op } from "../ops/op.ts";
+import { BLOCK_ELEMENTS, BLOCK_WORDS, GROUP_NUMBERS } from "../ops/optimizer-step.ts";
+import { rowDot } from "../ops/row-dot.ts";
+import { sgd } from "../ops/sgd.ts";
+import { sumRows } from "../ops/sum-rows.ts";
+import { flatLayout, placeOf } from "./flat.ts";
+import type { FlatLayout } from "./flat.ts";
+import type { StepGradient } from "./step-graph.ts";
+import type { Trainable } from "./trainable.ts";
+
+/** Which optimiser, and its constants. */
+export type OptimizerSettings = {
+  /** Weight decay of matrices; biases, norms and the like have none. */
+  readonly weightDecay: number;
+  /** The largest norm of the gradient; a larger one is brought down to it. null: any. */
+  readonly clip: number | null;
+} & (
+  | { readonly kind: "adamw"; readonly beta1: number; readonly beta2: number; readonly epsilon: number }
+  | { readonly kind: "sgd"; readonly momentum: number }
+);
+
+/** One update. */
+export interface UpdateOptions {
+  readonly learningRate: number;
+  /** What the gradient is multiplied by; 1 when absent. */
+  readonly factor?: number;
+}
+
+const NAME = "train";
+const STATES: Readonly<Record<OptimizerSettings["kind"], readonly string[]>> = {
+  adamw: ["first", "second"],
+  sgd: ["first"],
+};
+const OPS: Readonly<Record<OptimizerSettings["kind"], Op>> = { adamw, sgd };
+
+/** What an optimiser stands on. */
+export interface OptimizerParts {
+  readonly gpu: Gpu;
+  readonly parameters: Parameters;
+  readonly trainables: readonly Trainable[];
+  readonly settings: OptimizerSettings;
+}
+
+/** The optimiser of one training. Until it is disposed, what is trained lies in its buffers. */
+export class Optimizer {
+  readonly #options: OptimizerParts;
+  readonly #packs: readonly Pack[];
+  readonly #layout: FlatLayout;
+  readonly #arena: Arena;
+  readonly #plan: Plan;
+  /** Updates of every part so far: moments are corrected by them. */
+  readonly #updates: Uint32Array;
+  /** Parts that a gradient was put to since the last update. */
+  readonly #touched = new Set<number>();
+
+  private constructor(
+    options: OptimizerParts,
+    made: { packs: readonly Pack[]; layout: FlatLayout; arena: Arena; plan: Plan },
+  ) {
+    this.#options = options;
+    this.#packs = made.packs;
+    this.#layout = made.layout;
+    this.#arena = made.arena;
+    this.#plan = made.plan;
+    this.#updates = new Uint32Array(made.layout.parts.length);
+  }
+
+  /**
+   * Packs what is trained and allocates its gradient and states, all zero. Plans that bound it are void.
+   * @throws EngineError LIMIT, SHAPE for parameters in half precision
+   */
+  static async create(options: OptimizerParts): Promise<Optimizer> {
+    const { gpu, parameters, trainables, settings } = options;
+    const most = Math.min(
+      gpu.info.limits.maxStorageBufferBindingSize ?? Infinity,
+      gpu.info.limits.maxBufferSize ?? Infinity,
+    );
+    const names = [...new Set(trainables.map(({ parameter }) => parameter))];
+    const packs = parameters.pack(`${NAME}.weights`, names, most);
+    const layout = flatLayout(packs, trainables);
+    layout.elements.forEach((elements, pack) => {
+      for (const name of ["gradient", ...STATES[settings.kind]])
+        parameters.set(`${NAME}.${name}.${pack}`, { shape: [elements], element: "f32" });
+      const blocks = layout.blocks[pack] as Uint32Array;
+      const shape = [elements / BLOCK_ELEMENTS, BLOCK_WORDS];
+      parameters.set(`${NAME}.blocks.${pack}`, { shape, element: "u32" }, blocks);
+    });
+    const arena = new Arena(gpu);
+    const graph = updateGraph(packs, layout, settings.kind);
+    const plan = await Plan.create({ gpu, graph, parameters, arena, capacities: {} });
+    return new Optimizer(options, { packs, layout, arena, plan });
+  }
+
+  /** Bytes of the flat gradients and states. */
+  get bytes(): number {
+    const states = STATES[this.#options.settings.kind].length;
+    return this.#layout.elements.reduce((sum, elements) => sum + 4 * elements * (1 + states), 0);
+  }
+
+  /** Where a step is to write its gradients, by output. */
+  places(gradients: readonly StepGradient[]): Record<string, { readonly buffer: GPUBuffer; readonly offset: number }> {
+    const { parameters, trainables } = this.#options;
+    return Object.fromEntries(
+      gradients.map((gradient) => {
+        const { pack, at } = placeOf(this.#layout, trainables, gradient);
+        const { buffer, offset } = parameters.slice(`${NAME}.gradient.${pack}`);
+        return [gradient.output, { buffer, offset: offset + 4 * at }];
+      }),
+    );
+  }
+
+  /** Sets the gradient to zero: what the next step does not write has none. */
+  clear(): void {
+    const { gpu, parameters } = this.#options;
+    const encoder = gpu.device.createCommandEncoder({ label: "clear gradients" });
+    this.#packs.forEach((_, pack) => {
+      const { buffer, offset, size } = parameters.slice(`${NAME}.gradient.${pack}`);
+      encoder.clearBuffer(buffer, offset, size);
+    });
+    gpu.device.queue.submit([encoder.finish()]);
+    this.#touched.clear();
+  }
+
+  /** Notes which parts have a gradient now. */
+  touch(gradients: readonly StepGradient[]): void {
+    const { trainables } = this.#options;
+    for (const gradient of gradients) {
+      const { pack, at } = placeOf(this.#layout, trainables, gradient);
+      const part = this.#layout.parts.findIndex(
+        (one) => one.pack === pack && one.at <= at && at < one.at + one.elements,
+      );
+      this.#touched.add(part);
+    }
+  }
+
+  /**
+   * Updates everything that has a gradient; what has none stays as it is, with its states (as PyTorch treats a gradient of None).
+   * @returns the norm of the gradient times its factor, before it was brought down; where that is not finite nothing was updated
+   */
+  async update({ learningRate, factor = 1 }: UpdateOptions): Promise<number> {
+    const { settings } = this.#options;
+    for (const part of this.#touched) this.#updates[part] = (this.#updates[part] as number) + 1;
+    const constants =
+      settings.kind === "adamw" ? [settings.beta1, settings.beta2, settings.epsilon] : [settings.momentum];
+    const inputs = {
+      groups: this.#groups(),
+      settings: Float32Array.of(learningRate, ...constants, settings.clip ?? 0, factor),
+    };
+    const { outputs } = await this.#plan.run(inputs, {}, { read: ["norm"] });
+    return Math.sqrt(outputs.norm?.data[0] as number) * Math.abs(factor);
+  }
+
+  #groups(): Float32Array {
+    const { settings } = this.#options;
+    const { parts } = this.#layout;
+    const groups = new Float32Array(parts.length * GROUP_NUMBERS.length);
+    parts.forEach(({ decays }, index) => {
+      const t = this.#updates[index] as number;
+      const corrections = settings.kind === "adamw" ? [1 - settings.beta1 ** t, 1 - settings.beta2 ** t] : [1, 1];
+      const row = [this.#touched.has(index) ? 1 : 0, decays ? settings.weightDecay : 0, ...corrections];
+      groups.set(row, index * GROUP_NUMBERS.length);
+    });
+    return groups;
+  }
+
+  /** Gives what was trained buffers of its own again, and frees the rest. */
+  async dispose(): Promise<void> {
+    const { parameters, settings } = this.#options;
+    this.#plan.dispose();
+    await this.#arena.dispose();
+    this.#packs.forEach((pack, index) => {
+      for (const name of ["gradient", "blocks", ...STATES[settings.kind]])
+        parameters.delete(`${NAME}.${name}.${index}`);
+      parameters.unpack(pack);
+    });
+  }
+}
+
+/** Σ g² over all packs, then one update a pack. */
+function updateGraph(packs: readonly Pack[], { elements, parts }: FlatLayout, kind: OptimizerSettings["kind"]) {
+  const b = new GraphBuilder();
+  const flat = (name: string, pack: number): Value =>
+    b.parameter(`${NAME}.${name}.${pack}`, [elements[pack] as number]);
+  const squares = packs.map((_, pack) => {
+    const rows = b.reshape(flat("gradient", pack), [(elements[pack] as number) / BLOCK_ELEMENTS, BLOCK_ELEMENTS]);
+    const lengths = b.op(rowDot, { x: rows, w: rows }, {}).y as Value;
+    return b.op(sumRows, { x: b.reshape(lengths, [(elements[pack] as number) / BLOCK_ELEMENTS, 1]) }, {}).y as Value;
+  });
+  const norm = squares.reduce((a, other) => b.op(elementwise, { a, b: other }, { operation: "add" }).y as Value);
+  const outputs: Record<string, Value> = { norm };
+  const groups = b.input("groups", [parts.length, GROUP_NUMBERS.length]);
+  const settings = b.input("settings", [kind === "adamw" ? 6 : 4]);
+  packs.forEach(({ name, elements: weights }, pack) => {
+    const states = Object.fromEntries(STATES[kind].map((state) => [state, flat(state, pack)]));
+    const shape = [(elements[pack] as number) / BLOCK_ELEMENTS, BLOCK_WORDS];
+    const inputs = {
+      weights: b.parameter(name, [weights]),
+      ...states,
+      gradient: flat("gradient", pack),
+      blocks: b.parameter(`${NAME}.blocks.${pack}`, shape, "u32"),
+      groups,
+      norm,
+      settings,
+    };
+    const updated = b.op(OPS[kind], inputs, {});
+    for (const [output, value] of Object.entries(updated)) outputs[`${output} ${pack}`] = value;
+  });
+  return b.finish(outputs);
+}

@@ -1,0 +1,64 @@
+/** @file The graph of a training step: the model forward, its loss, and the gradients of what is trained. */
+
+import { EngineError } from "../errors.ts";
+import { GraphBuilder } from "../graph/builder.ts";
+import { differentiate } from "../graph/differentiate.ts";
+import type { Leaf } from "../graph/differentiate.ts";
+import { optimize } from "../graph/passes/optimize.ts";
+import type { Graph, Value } from "../graph/value.ts";
+import { draftModel, withFeeds } from "../model/build.ts";
+import type { BuiltGraph } from "../model/lengths.ts";
+import type { Ready } from "../model/runner.ts";
+import { elementCount } from "../ops/op.ts";
+import type { Dim } from "../ops/op.ts";
+
+/** Makes a loss [1] of what a model gives. */
+export type Objective = (b: GraphBuilder, results: ReadonlyMap<string, Value>) => Value;
+
+/** Where the gradient of a stretch of a leaf stands among the outputs of a step. */
+export interface StepGradient extends Leaf {
+  readonly output: string;
+  /** The first element, from the start of the parameter or of its slot. */
+  readonly at: number;
+  readonly elements: number;
+}
+
+/** The graph of a step. Its outputs are `loss` and the gradients. */
+export interface StepGraph {
+  readonly built: BuiltGraph;
+  readonly gradients: readonly StepGradient[];
+}
+
+/** The name of the loss among the outputs of a step. */
+export const LOSS = "loss";
+
+/** Trained parameters have lengths that are known before any run. */
+function staticSize(dim: Dim): number {
+  if (typeof dim === "number") return dim;
+  throw new EngineError("SHAPE", `a gradient cannot have the run-time axis ${dim.symbol}`);
+}
+
+/**
+ * Builds the step of a call. Nothing is built that no trained leaf lies below.
+ * @throws EngineError UNSUPPORTED for an op on the way back without a gradient; BAD_CONFIG for leaves that the loss does not depend on
+ */
+export function buildStep(
+  ready: Ready,
+  leaves: readonly Leaf[],
+  objective: Objective,
+  passes: (graph: Graph) => Graph = optimize,
+): StepGraph {
+  const b = new GraphBuilder({ differentiable: true });
+  const drafted = draftModel(b, ready.parts, ready.signature);
+  const loss = b.scope("loss", () => objective(b, drafted.results));
+  const found = differentiate(b, loss, leaves);
+  const outputs = new Map<string, Value>([[LOSS, loss]]);
+  const gradients = leaves.flatMap((leaf) =>
+    (found.get(leaf.parameter) ?? []).map(({ at, value }): StepGradient => {
+      const output = `gradient ${leaf.parameter} ${at}`;
+      outputs.set(output, value);
+      return { ...leaf, output, at, elements: elementCount(value.type, staticSize) };
+    }),
+  );
+  return { built: withFeeds(passes(b.finish(outputs)), drafted), gradients };
+}

@@ -1,0 +1,177 @@
+/**
+ * @file A training step of a small model checked end to end: gradients of the step's graph in float64 against central differences of its
+ * loss, and the optimised graph on the device against float64.
+ */
+
+import { expect } from "vitest";
+import { Arena } from "../../src/graph/arena.ts";
+import { interpret } from "../../src/graph/interpret.ts";
+import type { Reference } from "../../src/graph/interpret.ts";
+import { withOrders } from "../../src/graph/order.ts";
+import { Plan } from "../../src/graph/plan.ts";
+import type { Graph, Value } from "../../src/graph/value.ts";
+import type { Inside, Model } from "../../src/model/model.ts";
+import type { RunInput } from "../../src/model/types.ts";
+import { sizeLookup } from "../../src/graph/schedule.ts";
+import { references } from "../../src/reference/index.ts";
+import type { ReferenceTensor } from "../../src/reference/tensor.ts";
+import { LOSS, buildStep } from "../../src/train/step-graph.ts";
+import type { Objective, StepGraph } from "../../src/train/step-graph.ts";
+import { trainablesOf } from "../../src/train/trainable.ts";
+import type { TrainTargets, Trainable } from "../../src/train/trainable.ts";
+
+/** A step over one batch. */
+export interface StepCase {
+  readonly input: RunInput;
+  /** Outputs that the objective reads. */
+  readonly outputs: readonly string[];
+  readonly objective: Objective;
+  readonly train: TrainTargets;
+  /** Run-time inputs of the objective. */
+  readonly given: Readonly<Record<string, Float32Array | Uint32Array>>;
+  /** Elements of a stretch that are moved; 6 when absent. */
+  readonly moved?: number;
+}
+
+/** The resident parameters of a graph, as they are on the device. */
+async function parametersOf({ parts }: Inside, graph: Graph): Promise<Map<string, ReferenceTensor>> {
+  const nodes = graph.nodes.filter(({ kind }) => kind === "parameter");
+  const bytes = await parts.gpu.read(nodes.map(({ label }) => parts.parameters.slice(label)));
+  return new Map(
+    nodes.map((node, index) => {
+      const { shape, element } = (node.outputs.value as Value).type;
+      const raw = bytes[index] as ArrayBuffer;
+      const data = element === "u32" ? new Uint32Array(raw) : Float64Array.from(new Float32Array(raw));
+      return [node.label, { shape: shape as readonly number[], data }];
+    }),
+  );
+}
+
+/** Where an element of a stretch lies in its parameter. */
+function placeOf({ slot, elements }: Trainable, at: number): number {
+  return (slot ?? 0) * elements + at;
+}
+
+interface Checked {
+  readonly stretches: readonly Trainable[];
+  readonly step: StepGraph;
+  /** Largest error of the device's gradients relative to the largest of their stretch. */
+  readonly deviceError: number;
+}
+
+/** Checks the gradients of every trained stretch. */
+export async function checkStep(model: Model, stepCase: StepCase): Promise<Checked> {
+  return model.exclusive(async (inside) => {
+    const { runner } = inside;
+    const request = inside.request(stepCase.input, { outputs: stepCase.outputs });
+    const ready = await runner.ready(request);
+    const stretches = trainablesOf(inside, stepCase.train);
+    const plain = buildStep(ready, stretches, stepCase.objective, (graph) => graph);
+    const lengths = runner.lengthsOf(plain.built, request, ready);
+    const arrays = { ...request.batch.arrays, ...lengths.inputs, ...stepCase.given };
+    const { graph } = plain.built;
+    const inputs = withOrders(graph, arrays);
+    const parameters = await parametersOf(inside, graph);
+    const size = sizeLookup(lengths.sizes);
+    const inputShapes = new Map(
+      graph.nodes
+        .filter(({ kind }) => kind === "input")
+        .map(({ label, outputs }) => [label, (outputs.value as Value).type.shape.map(size)]),
+    );
+    const evaluate = (of: Graph, changed: ReadonlyMap<string, ReferenceTensor>): Map<string, ReferenceTensor> =>
+      interpret(of, {
+        references: references as Record<string, Reference>,
+        sizes: lengths.sizes,
+        sources: (name, kind) => {
+          if (kind === "parameter") return (changed.get(name) ?? parameters.get(name)) as ReferenceTensor;
+          const data = inputs[name] as Float32Array | Uint32Array;
+          return {
+            shape: inputShapes.get(name) as number[],
+            data: data instanceof Uint32Array ? data : Float64Array.from(data),
+          };
+        },
+      });
+    const truth = evaluate(graph, new Map());
+    const lossOnly: Graph = { nodes: graph.nodes, outputs: new Map([[LOSS, graph.outputs.get(LOSS) as Value]]) };
+    const loss = (changed: ReadonlyMap<string, ReferenceTensor>): number =>
+      evaluate(forward(lossOnly), changed).get(LOSS)?.data[0] as number;
+    for (const stretch of stretches) {
+      const parameter = parameters.get(stretch.parameter);
+      // What the step does not read has no gradient.
+      if (parameter === undefined) expect(plain.gradients.map((one) => one.parameter)).not.toContain(stretch.parameter);
+      else checkDifferences(stretch, wholeOf(plain, stretch, truth), parameter, loss, stepCase.moved ?? 6);
+    }
+    const optimised = buildStep(ready, stretches, stepCase.objective);
+    const arena = new Arena(inside.parts.gpu);
+    const capacities = runner.capacitiesOf(lengths, ready.signature);
+    const plan = await Plan.create({
+      gpu: inside.parts.gpu,
+      graph: optimised.built.graph,
+      parameters: inside.parts.parameters,
+      arena,
+      capacities,
+    });
+    try {
+      const { outputs } = await plan.run(withOrders(optimised.built.graph, arrays), lengths.sizes);
+      let deviceError = 0;
+      for (const [name, { data }] of truth) {
+        const scale = Array.from(data).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
+        data.forEach((value: number, i: number) => {
+          deviceError = Math.max(deviceError, Math.abs((outputs[name]?.data[i] as number) - value) / scale);
+        });
+      }
+      return { stretches, step: optimised, deviceError };
+    } finally {
+      plan.dispose();
+      await arena.dispose();
+    }
+  });
+}
+
+/** The nodes that a graph's outputs need. */
+function forward({ nodes, outputs }: Graph): Graph {
+  const needed = new Set([...outputs.values()].map(({ node }) => node));
+  for (const node of nodes.toReversed())
+    if (needed.has(node)) for (const { node: input } of Object.values(node.inputs)) needed.add(input);
+  return { nodes: nodes.filter((node) => needed.has(node)), outputs };
+}
+
+/** The gradient of a stretch as one array; zeros where no part lies. */
+function wholeOf(
+  { gradients }: StepGraph,
+  stretch: Trainable,
+  truth: ReadonlyMap<string, ReferenceTensor>,
+): Float64Array {
+  const whole = new Float64Array(stretch.elements);
+  const own = gradients.filter(({ parameter }) => parameter === stretch.parameter);
+  for (const { output, at } of own) whole.set((truth.get(output) as ReferenceTensor).data, at);
+  return whole;
+}
+
+function checkDifferences(
+  stretch: Trainable,
+  gradient: Float64Array,
+  { shape, data }: ReferenceTensor,
+  loss: (changed: ReadonlyMap<string, ReferenceTensor>) => number,
+  moved: number,
+): void {
+  const scale = gradient.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-6);
+  // The largest one, and others spread over the stretch.
+  const largest = gradient.findIndex((value) => Math.abs(value) === scale);
+  const places = new Set([Math.max(largest, 0)]);
+  for (let i = 1; i < moved; i += 1) places.add(Math.floor(((i - 0.5) * gradient.length) / (moved - 1)));
+  for (const at of places) {
+    const h = 1e-4;
+    const lossAt = (by: number): number => {
+      const copy = Float64Array.from(data);
+      const place = placeOf(stretch, at);
+      copy[place] = (copy[place] as number) + by;
+      return loss(new Map([[stretch.parameter, { shape, data: copy }]]));
+    };
+    // Five points: the error is of the order of h⁴.
+    const expected = (8 * (lossAt(h) - lossAt(-h)) - (lossAt(2 * h) - lossAt(-2 * h))) / (12 * h);
+    const found = gradient[at] as number;
+    const what = `∂${stretch.owner} ${stretch.parameter}[${at}]: ${found}, expected ${expected} (scale ${scale})`;
+    expect(Math.abs(found - expected) / scale, what).toBeLessThan(1e-5);
+  }
+}
