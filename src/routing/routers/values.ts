@@ -6,7 +6,6 @@ import { fill } from "../../ops/fill.ts";
 import { positionScores } from "../../ops/position-scores.ts";
 import { rowDot } from "../../ops/row-dot.ts";
 import { softTopK } from "../../ops/soft-top-k.ts";
-import { softTopKGradient } from "../../ops/soft-top-k-gradient.ts";
 import type { RouterSite, Scored } from "../router.ts";
 
 /** Makes λ of the scores. */
@@ -39,14 +38,7 @@ export function ones({ b, x }: RouterSite): Value {
 
 /** 1 for every row, with the gradient of soft top-k, as if its weights had been there. */
 export function onesThroughSoftTopK(site: RouterSite, scores: Value): Value {
-  const { b, segments, selectedSegments, options } = site;
-  const { softTopK: mode, ...rest } = options;
-  const tables = { scores, segments, selected_segments: selectedSegments };
-  return b.withGradient(ones(site), [scores], (gradient) => {
-    // The closed form is written in the weights, the unrolled one in the scores alone.
-    const weights = mode === "exact" ? softTopKWeights(site, scores) : undefined;
-    return [b.op(softTopKGradient, { ...tables, weights, gradient }, { mode, ...rest }).ds];
-  });
+  return site.b.withGradient(ones(site), [softTopKWeights(site, scores)], (gradient) => [gradient]);
 }
 
 /** σ of every score. */
