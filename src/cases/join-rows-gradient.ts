@@ -1,5 +1,6 @@
 /** @file Cases of `join-rows-gradient`: both sources, rows joined never, once and often, columns at every place. */
 
+import { orderOf } from "../graph/order.ts";
 import { fromB } from "../ops/join-rows.ts";
 import { matrix } from "./case-tensors.ts";
 import { generator, normal, toleranceFor } from "./case.ts";
@@ -44,12 +45,6 @@ function entriesOf({ targets, others, rows }: Setting, source: "a" | "b"): Uint3
     if (r % 7 === 4) return bit + 0x7fffffff;
     return bit + Math.floor(uniform() * count);
   });
-}
-
-/** The places of a table in ascending order of what they hold, equal ones in their own order. */
-function orderOf(table: Uint32Array): Uint32Array {
-  const places = Array.from(table, (_, place) => place);
-  return Uint32Array.from(places.sort((a, b) => (table[a] as number) - (table[b] as number) || a - b));
 }
 
 function caseOf(setting: Setting, source: "a" | "b"): OpCase {

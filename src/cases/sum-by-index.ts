@@ -1,5 +1,6 @@
 /** @file Cases of `sum-by-index`. */
 
+import { orderOf } from "../graph/order.ts";
 import { matrix } from "./case-tensors.ts";
 import { generator, normal, toleranceFor } from "./case.ts";
 import type { CaseTable, CaseTensor, OpCase } from "./case.ts";
@@ -49,12 +50,6 @@ function indexOf(spread: Spread, row: number, targets: number, random: () => num
     case "stray":
       return row % 5 === 1 ? NOWHERE : row % 5 === 3 ? targets : any;
   }
-}
-
-/** The places of a table in ascending order of what they hold, equal ones in their own order. */
-function orderOf(table: Uint32Array): Uint32Array {
-  const places = Array.from(table, (_, place) => place);
-  return Uint32Array.from(places.sort((a, b) => (table[a] as number) - (table[b] as number) || a - b));
 }
 
 function inputsOf({ rows, targets, width, spread = "random", like }: Call): Record<string, CaseTensor> {
