@@ -18,8 +18,9 @@ export interface FlatPart {
   readonly at: number;
 }
 
-/** A place in the flat gradient of a pack. */
+/** A place in the flat gradient of a pack, and the number of its part. */
 export interface FlatPlace {
+  readonly part: number;
   readonly pack: number;
   readonly at: number;
 }
@@ -69,11 +70,12 @@ export function placeOf(
   trainables: readonly Trainable[],
   { parameter, at, elements }: StepGradient,
 ): FlatPlace {
-  const part = parts.find(
+  const index = parts.findIndex(
     ({ stretch, from, elements: count }) =>
       trainables[stretch]?.parameter === parameter && from <= at && at + elements <= from + count,
   );
+  const part = parts[index];
   if (part === undefined)
     throw new Error(`the gradient of ${parameter} from ${at} on belongs to nothing that is trained`);
-  return { pack: part.pack, at: part.at + at - part.from };
+  return { part: index, pack: part.pack, at: part.at + at - part.from };
 }

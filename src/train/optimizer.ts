@@ -7,6 +7,7 @@ import { Arena } from "../graph/arena.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Pack, Parameters } from "../graph/parameters.ts";
 import { Plan } from "../graph/plan.ts";
+import type { RunOptions } from "../graph/plan.ts";
 import type { Value } from "../graph/value.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { adamw } from "../ops/adamw.ts";
@@ -31,6 +32,14 @@ export type OptimizerSettings = {
   | { readonly kind: "adamw"; readonly beta1: number; readonly beta2: number; readonly epsilon: number }
   | { readonly kind: "sgd"; readonly momentum: number }
 );
+
+/** Where the gradients of a step go. */
+export interface GradientTargets {
+  /** By output of the step. */
+  readonly into: NonNullable<RunOptions["into"]>;
+  /** Numbers of the parts that have one. */
+  readonly parts: ReadonlySet<number>;
+}
 
 /** One update. */
 export interface UpdateOptions {
@@ -110,16 +119,17 @@ export class Optimizer {
     return this.#layout.elements.reduce((sum, elements) => sum + 4 * elements * (1 + states), 0);
   }
 
-  /** Where a step is to write its gradients, by output. */
-  places(gradients: readonly StepGradient[]): Record<string, { readonly buffer: GPUBuffer; readonly offset: number }> {
+  /** Where a step is to write its gradients, and which parts they are of; found once for a step. */
+  targetsOf(gradients: readonly StepGradient[]): GradientTargets {
     const { parameters, trainables } = this.#options;
-    return Object.fromEntries(
-      gradients.map((gradient) => {
-        const { pack, at } = placeOf(this.#layout, trainables, gradient);
-        const { buffer, offset } = parameters.slice(`${NAME}.gradient.${pack}`);
-        return [gradient.output, { buffer, offset: offset + 4 * at }];
-      }),
-    );
+    const parts = new Set<number>();
+    const into = gradients.map((gradient) => {
+      const { part, pack, at } = placeOf(this.#layout, trainables, gradient);
+      parts.add(part);
+      const { buffer, offset } = parameters.slice(`${NAME}.gradient.${pack}`);
+      return [gradient.output, { buffer, offset: offset + 4 * at }] as const;
+    });
+    return { into: Object.fromEntries(into), parts };
   }
 
   /** Sets the gradient to zero: what the next step does not write has none. */
@@ -134,16 +144,9 @@ export class Optimizer {
     this.#touched.clear();
   }
 
-  /** Notes which parts have a gradient now. */
-  touch(gradients: readonly StepGradient[]): void {
-    const { trainables } = this.#options;
-    for (const gradient of gradients) {
-      const { pack, at } = placeOf(this.#layout, trainables, gradient);
-      const part = this.#layout.parts.findIndex(
-        (one) => one.pack === pack && one.at <= at && at < one.at + one.elements,
-      );
-      this.#touched.add(part);
-    }
+  /** Notes that a step has written its gradients. */
+  touch({ parts }: GradientTargets): void {
+    for (const part of parts) this.#touched.add(part);
   }
 
   /**

@@ -4,11 +4,12 @@ import { EngineError } from "../errors.ts";
 import { withOrders } from "../graph/order.ts";
 import type { Inside, Model } from "../model/model.ts";
 import { PlanCache } from "../model/plans.ts";
+import type { Ready } from "../model/runner.ts";
 import type { RunInput } from "../model/types.ts";
 import { DIVISOR, TARGETS, objectiveOf, targetsOf } from "./objectives.ts";
 import type { ObjectiveSettings, Targets } from "./objectives.ts";
 import { Optimizer } from "./optimizer.ts";
-import type { OptimizerSettings, UpdateOptions } from "./optimizer.ts";
+import type { GradientTargets, OptimizerSettings, UpdateOptions } from "./optimizer.ts";
 import { LOSS, buildStep } from "./step-graph.ts";
 import type { StepGraph } from "./step-graph.ts";
 import { trainablesOf } from "./trainable.ts";
@@ -32,6 +33,12 @@ export interface StepReport {
   readonly milliseconds: number;
 }
 
+/** The graph of a step, and where its gradients go. */
+interface KnownStep {
+  readonly step: StepGraph;
+  readonly written: GradientTargets;
+}
+
 /** Trains parts of one model. What is active, dropped and routed on the model when a step is called is what the step trains. */
 export class Trainer {
   readonly #model: Model;
@@ -39,7 +46,7 @@ export class Trainer {
   readonly #trainables: readonly Trainable[];
   readonly #optimizer: Optimizer;
   readonly #plans: PlanCache;
-  readonly #steps = new Map<string, StepGraph>();
+  readonly #steps = new Map<string, KnownStep>();
 
   private constructor(
     model: Model,
@@ -86,10 +93,10 @@ export class Trainer {
   async step(input: RunInput, targets: Targets, update: UpdateOptions): Promise<StepReport> {
     return this.#model.exclusive(async (inside) => {
       const start = performance.now();
-      const { gradients, run } = await this.#ready(inside, input, targets);
+      const { written, run } = await this.#ready(inside, input, targets);
       this.#optimizer.clear();
-      const { outputs } = await run(this.#optimizer.places(gradients));
-      this.#optimizer.touch(gradients);
+      const { outputs } = await run();
+      this.#optimizer.touch(written);
       const loss = outputs[LOSS]?.data[0] as number;
       if (!Number.isFinite(loss)) throw diverged("the loss", loss);
       const norm = await this.#optimizer.update(update);
@@ -113,7 +120,7 @@ export class Trainer {
     const { runner, request } = inside;
     const call = request(input, { outputs: [`heads.${this.#options.head}`] });
     const ready = await runner.ready(call);
-    const step = this.#stepOf(ready);
+    const { step, written } = this.#stepOf(ready);
     const lengths = runner.lengthsOf(step.built, call, ready);
     const plan = await this.#plans.get(ready.key, lengths.sizes, () => ({
       built: step.built,
@@ -125,18 +132,16 @@ export class Trainer {
     });
     const given = { ...call.batch.arrays, ...lengths.inputs, [TARGETS]: data, [DIVISOR]: Uint32Array.of(count) };
     const arrays = withOrders(step.built.graph, given);
-    return {
-      gradients: step.gradients,
-      run: (into: ReturnType<Optimizer["places"]>) => plan.run(arrays, lengths.sizes, { into }),
-    };
+    return { written, run: () => plan.run(arrays, lengths.sizes, { into: written.into }) };
   }
 
-  #stepOf(ready: Parameters<typeof buildStep>[0]): StepGraph {
+  #stepOf(ready: Ready): KnownStep {
     const known = this.#steps.get(ready.key);
     if (known !== undefined) return known;
     const step = buildStep(ready, this.#trainables, objectiveOf(this.#options.objective, "heads #0"));
-    this.#steps.set(ready.key, step);
-    return step;
+    const made = { step, written: this.#optimizer.targetsOf(step.gradients) };
+    this.#steps.set(ready.key, made);
+    return made;
   }
 }
 
