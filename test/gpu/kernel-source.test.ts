@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { librariesOf, replaceConstants, specialize, uniformOf } from "../../src/gpu/kernel-source.ts";
+import { bindingsOf, librariesOf, replaceConstants, specialize, uniformOf } from "../../src/gpu/kernel-source.ts";
 import { kernels, libs } from "../../src/kernels.gen.ts";
 
 const TEXT = `// A kernel. const WIDTH: u32 = 1u; in prose stays.
@@ -129,6 +129,8 @@ describe("the kernels of this repository", () => {
     // Reads come first, then writes, the uniform last; numbers are dense. Outputs that may be left out stand in libraries.
     const bindings = [...specialize({ kernels, libs }, stem).bindings].sort((a, b) => a.binding - b.binding);
     expect(bindings.map(({ binding }) => binding)).toEqual(bindings.map((_, i) => i));
+    const own = bindingsOf(text).map(({ binding }) => binding);
+    expect(own).toEqual([...own].sort((a, b) => a - b));
     const rank = { "read-only-storage": 0, storage: 1, uniform: 2 };
     const ranks = bindings.map(({ kind }) => rank[kind]);
     expect(ranks).toEqual([...ranks].sort());
