@@ -16,7 +16,7 @@ export interface SweepBatch {
 
 /** What a batch gave in the dense model. Kept for all points of a process. */
 export interface DenseBatch {
-  /** Final hidden states, packed. */
+  /** The hidden states of which the distance is measured, packed. */
   readonly hidden: Float32Array;
   /** What the metric read off. */
   readonly answers: Int32Array;

@@ -5,6 +5,7 @@ import type { RunOutput, Tensor } from "../model/types.ts";
 import { selectedCount } from "../routing/selection.ts";
 import { offsetsOf } from "./batch.ts";
 import type { DenseBatch, SweepBatch } from "./batch.ts";
+import { askedFor, hiddenOf } from "./metric.ts";
 import type { Metric } from "./metric.ts";
 import type { OracleChoice } from "./policy.ts";
 
@@ -38,13 +39,11 @@ export async function runDense(
 ): Promise<{ readonly dense: DenseBatch; readonly output: RunOutput }> {
   const names = options.changes ? streamNames(model.host.shape.layers) : [];
   model.setRouting(null);
-  const output = await model.run(batch.input, {
-    outputs: ["hidden", ...metric.outputs],
-    capture: [...metric.capture, ...names],
-    signal: options.signal,
-  });
+  const asked = askedFor(metric);
+  const capture = [...new Set([...asked.capture, ...names])];
+  const output = await model.run(batch.input, { ...asked, capture, signal: options.signal });
   const changes = options.changes ? changesOf(output, names) : null;
-  const dense = { hidden: (output.hidden as Tensor).data, answers: metric.answers(batch, output), changes };
+  const dense = { hidden: hiddenOf(metric, output), answers: metric.answers(batch, output), changes };
   return { dense, output };
 }
 

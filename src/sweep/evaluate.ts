@@ -2,11 +2,11 @@
 
 import type { Model } from "../model/model.ts";
 import { isScoreFault } from "../model/router-faults.ts";
-import type { RunOutput, Tensor } from "../model/types.ts";
+import type { RunOutput } from "../model/types.ts";
 import type { DenseBatch, SweepBatch } from "./batch.ts";
 import { rowCount } from "./batch.ts";
 import { oracleOf } from "./dense.ts";
-import { HIDDEN_ERROR, tallied } from "./metric.ts";
+import { HIDDEN_ERROR, askedFor, hiddenOf, tallied } from "./metric.ts";
 import type { Metric, Tally } from "./metric.ts";
 import { policyOf } from "./policy.ts";
 import type { PointSettings } from "./settings.ts";
@@ -51,12 +51,9 @@ export async function runPoint(
   { metric, signal }: EvaluateOptions,
 ): Promise<RunOutput> {
   setPoint(model, settings, ready);
+  const { outputs, capture } = askedFor(metric);
   const routed = settings.router === "dense" ? [] : ["routing"];
-  return model.run(ready.batch.input, {
-    outputs: ["hidden", ...routed, ...metric.outputs],
-    capture: metric.capture,
-    signal,
-  });
+  return model.run(ready.batch.input, { outputs: [...routed, ...outputs], capture, signal });
 }
 
 /** Σ(h − h₀)² and Σh₀². */
@@ -111,8 +108,8 @@ export async function evaluate(
     if (typeof output === "string") return { ...nothing, diverged: output };
     const { batch, dense } = ready;
     const rows = rowCount(batch);
-    const [own, whole] = distance((output.hidden as Tensor).data, dense.hidden);
-    if (!Number.isFinite(own)) return { ...nothing, diverged: "the last hidden states are not finite" };
+    const [own, whole] = distance(hiddenOf(options.metric, output), dense.hidden);
+    if (!Number.isFinite(own)) return { ...nothing, diverged: "the hidden states are not finite" };
     difference += own;
     size += whole;
     heavy += heavyRows(output, rows, layers);

@@ -1,6 +1,6 @@
 /** @file What a sweep measures: answers that a metric reads off a run, compared with labels and with the dense model's. */
 
-import type { RunOutput, Tensor } from "../model/types.ts";
+import type { RunOptions, RunOutput, Tensor } from "../model/types.ts";
 import { EngineError } from "../errors.ts";
 import type { DenseBatch, SweepBatch } from "./batch.ts";
 import type { SweepTask } from "./config.ts";
@@ -13,6 +13,8 @@ export interface Metric {
   readonly main: string;
   /** Whether more of it is better. */
   readonly ascending: boolean;
+  /** The value whose distance from the dense model is measured; null: the final hidden states. */
+  readonly stream: string | null;
   readonly outputs: readonly string[];
   readonly capture: readonly string[];
   /** One whole number per thing that is judged: a class per sequence, or a reactant atom per product atom. */
@@ -29,7 +31,10 @@ export interface Tally {
   readonly asDense: number;
 }
 
-/** The distance to the dense model, which every sweep reports: ‖h − h₀‖ / ‖h₀‖ over all final hidden states. */
+/**
+ * The distance to the dense model, which every sweep reports: ‖h − h₀‖ / ‖h₀‖ over all hidden states at the end, or at the input of the
+ * layer that the answers are read off.
+ */
 export const HIDDEN_ERROR = "hidden-error";
 
 /** The mean of |confidence − published confidence|. */
@@ -40,6 +45,7 @@ const share = (part: number, whole: number): number => (whole === 0 ? 0 : part /
 const none: Metric = {
   main: HIDDEN_ERROR,
   ascending: false,
+  stream: null,
   outputs: [],
   capture: [],
   answers: () => new Int32Array(0),
@@ -58,6 +64,7 @@ function accuracy(head: string): Metric {
   return {
     main: "accuracy",
     ascending: true,
+    stream: null,
     outputs: [`heads.${head}`],
     capture: [],
     answers: ({ rows }, { heads }) => {
@@ -94,6 +101,8 @@ function mapping({ layer, head }: Extract<SweepTask, { metric: "mapping-agreemen
   return {
     main: "mapping-agreement",
     ascending: true,
+    // Nothing behind that layer's attention is read, so nothing behind it is computed.
+    stream: `layers.${layer}.input`,
     outputs: [],
     capture: [probabilitiesOf(layer)],
     answers: ({ atoms }, output) => {
@@ -102,6 +111,17 @@ function mapping({ layer, head }: Extract<SweepTask, { metric: "mapping-agreemen
     },
     measures: ({ asDense, judged }) => ({ "mapping-agreement": share(asDense, judged) }),
   };
+}
+
+/** @returns what a run is asked for, so that answers and hidden states can be read off it. */
+export function askedFor({ stream, outputs, capture }: Metric): Required<Pick<RunOptions, "outputs" | "capture">> {
+  if (stream === null) return { outputs: ["hidden", ...outputs], capture };
+  return { outputs, capture: [stream, ...capture] };
+}
+
+/** @returns the hidden states of which the distance is measured. */
+export function hiddenOf({ stream }: Metric, { hidden, captures }: RunOutput): Float32Array {
+  return ((stream === null ? hidden : captures[stream]) as Tensor).data;
 }
 
 /** @returns the metric of a task. */
