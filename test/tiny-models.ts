@@ -97,10 +97,17 @@ function draw(name: string, seed: number, count: number): Float32Array {
   return normal(seed, count, name.endsWith("bias") ? 0.1 : 0.35);
 }
 
-/** Makes a checkpoint of an architecture; `extra` overrides configuration fields. */
-export function tinyModel(family: string, extra: Record<string, unknown> = {}, seed = 1): TinyModel {
+/**
+ * Makes a checkpoint of an architecture; `extra` overrides configuration fields, `present` names tensors by which a host knows its head.
+ */
+export function tinyModel(
+  family: string,
+  extra: Record<string, unknown> = {},
+  seed = 1,
+  present: readonly string[] = [],
+): TinyModel {
   const config = { ...tinyConfigs[family], ...extra };
-  const host = buildHost({ config, tensors: new Set() }, false);
+  const host = buildHost({ config, tensors: new Set(present) }, false);
   const tensors: TinyModel["tensors"] = {};
   let next = seed * 1000;
   for (const part of host.weights.flatMap(({ parts }) => parts)) {

@@ -133,6 +133,16 @@ export class Parameters {
     this.delete(name);
   }
 
+  /** Copies whole parameters to others of the same bytes. */
+  copy(pairs: readonly { readonly from: string; readonly to: string }[]): void {
+    const encoder = this.#gpu.device.createCommandEncoder({ label: "copy parameters" });
+    for (const { from, to } of pairs) {
+      const [source, target] = [this.slice(from), this.slice(to)];
+      encoder.copyBufferToBuffer(source.buffer, source.offset, target.buffer, target.offset, source.size);
+    }
+    this.#gpu.device.queue.submit([encoder.finish()]);
+  }
+
   /** @returns true when there is a parameter of that name. */
   has(name: string): boolean {
     return this.#known.has(name);

@@ -16,7 +16,7 @@ import type { Host, Stream } from "../hosts/host.ts";
 import { reductions } from "../routing/coda.ts";
 import type { CodaPolicy } from "../routing/coda.ts";
 import type { Route } from "../routing/route.ts";
-import { buildAddedHead } from "./added-heads.ts";
+import { buildAddedHead, isTokenHead } from "./added-heads.ts";
 import { buildLayer } from "./build-layer.ts";
 import type { LayerRoute } from "./build-layer.ts";
 import type { HeadUse } from "./added-heads.ts";
@@ -46,8 +46,23 @@ export interface BuildParts {
 /** Prefix of captured values among the outputs of a graph. */
 export const CAPTURE = "capture ";
 
+/** Name of the run-time input that stands in for all below a layer: its input, [rows, d]. */
+export const ENTRY = "entry";
+
+/** How a draft differs from what a run computes. */
+export interface DraftOptions {
+  /**
+   * The layer whose input is given, as {@link ENTRY}, so that nothing below it is computed: 0 for the embeddings, as many as there are layers
+   * for what heads read. Absent: all is computed.
+   */
+  readonly from?: number | undefined;
+  /** Chooses among the rows [rows, d] that a head with a row per token reads. Absent: all. */
+  readonly headRows?: ((b: GraphBuilder, hidden: Value) => Value) | undefined;
+}
+
 /** A graph under construction. */
 interface Draft extends BuildParts {
+  readonly options: DraftOptions;
   readonly b: GraphBuilder;
   readonly signature: Signature;
   readonly context: SiteContext;
@@ -117,6 +132,11 @@ function embed(draft: Draft): Stream {
   return { hidden, segments: context.segments };
 }
 
+/** The rows that a head of tokens reads. */
+function tokensOf({ b, options }: Draft, stream: Stream): Stream {
+  return options.headRows === undefined ? stream : { ...stream, hidden: options.headRows(b, stream.hidden) };
+}
+
 function buildHeads(draft: Draft, stream: Stream): void {
   const { b, host, signature, context, results } = draft;
   if (host.head !== null && signature.outputs.includes("heads.default")) {
@@ -125,15 +145,16 @@ function buildHeads(draft: Draft, stream: Stream): void {
     const back = head.rows === "token" && head.labels === vocabularyOf(host);
     const hidden = back ? evaluateInvertible(context, stream.hidden, "back") : stream.hidden;
     const count = context.names.sequences;
+    const whole = { hidden, segments: stream.segments };
+    const read = head.rows === "token" ? tokensOf(draft, whole) : whole;
     results.set(
       "heads.default",
-      b.scope("head", () => head.build(b, { hidden, segments: stream.segments }, count)),
+      b.scope("head", () => head.build(b, read, count)),
     );
   }
   signature.heads.forEach((use, index) => {
-    const logits = b.scope(`heads.${index}`, () =>
-      buildAddedHead(b, host, use, index, stream, context.names.sequences),
-    );
+    const read = isTokenHead(use.config) ? tokensOf(draft, stream) : stream;
+    const logits = b.scope(`heads.${index}`, () => buildAddedHead(b, host, use, index, read, context.names.sequences));
     results.set(`heads #${index}`, logits);
   });
 }
@@ -161,8 +182,24 @@ export interface DraftedModel {
   readonly feeds: { readonly dense: ReadonlyMap<string, Feed>; readonly light: ReadonlyMap<string, Feed> };
 }
 
-/** Builds the values of a signature on a builder. */
-export function draftModel(b: GraphBuilder, parts: BuildParts, signature: Signature): DraftedModel {
+/** The stream that enters a layer from outside. */
+function enter({ b, host, context, copies }: Draft): Stream {
+  if (copies !== null)
+    throw new EngineError("UNSUPPORTED", "parallel(...) cannot be entered half-way", { where: "setActive" });
+  const hidden = b.input(ENTRY, [context.names.rows, host.shape.width]);
+  return { hidden, segments: context.segments };
+}
+
+/**
+ * Builds the values of a signature on a builder.
+ * @throws EngineError UNSUPPORTED, UNKNOWN_NAME
+ */
+export function draftModel(
+  b: GraphBuilder,
+  parts: BuildParts,
+  signature: Signature,
+  draftOptions: DraftOptions = {},
+): DraftedModel {
   const { host, bank, fusions, programs } = parts;
   const options = { compat: signature.compat, fusions };
   const feeds = { dense: new Map<string, Feed>(), light: new Map<string, Feed>() };
@@ -174,9 +211,10 @@ export function draftModel(b: GraphBuilder, parts: BuildParts, signature: Signat
   const routed = (layer: number): boolean =>
     signature.routing !== null && reductions(signature.routing, host.shape.layers)[layer] !== null;
   const copies = copyPoint(programs.dense, host.shape.layers, routed);
-  const draft: Draft = { ...parts, b, signature, context, light, copies, results: new Map() };
-  let stream = embed(draft);
-  for (let index = 0; index < host.shape.layers; index += 1) {
+  const draft: Draft = { ...parts, b, signature, context, light, copies, results: new Map(), options: draftOptions };
+  const { from } = draftOptions;
+  let stream = from === undefined ? embed(draft) : enter(draft);
+  for (let index = from ?? 0; index < host.shape.layers; index += 1) {
     const hidden = b.scope(`layers.${index}`, () => {
       stream = copyAt(draft, stream, copies?.at === "input" && copies.layer === index);
       return addLayer(draft, stream, index);

@@ -13,8 +13,9 @@ export interface FlatPart {
   readonly elements: number;
   /** Matrices decay, biases and the like do not. */
   readonly decays: boolean;
-  /** The number of its pack, and its first element in the pack's flat gradient and states. */
+  /** The number of its pack, its first element in the pack, and in the pack's flat gradient and states. */
   readonly pack: number;
+  readonly first: number;
   readonly at: number;
 }
 
@@ -57,7 +58,7 @@ export function flatLayout(packs: readonly Pack[], trainables: readonly Trainabl
       const first = place.at + slot * length + from;
       for (let done = 0; done < count; done += BLOCK_ELEMENTS)
         (records[pack] as number[]).push(first + done, Math.min(BLOCK_ELEMENTS, count - done), parts.length, 0);
-      parts.push({ stretch, from, elements: count, decays, pack, at });
+      parts.push({ stretch, from, elements: count, decays, pack, first, at });
       elements[pack] = at + padded(count);
     }
   });

@@ -5,7 +5,10 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/value.ts";
 import { binaryCrossEntropy } from "../ops/binary-cross-entropy.ts";
 import { crossEntropy, noLabel } from "../ops/cross-entropy.ts";
+import { gatherRows } from "../ops/gather-rows.ts";
 import { meanOf } from "../ops/mean-of.ts";
+import { runtimeDim } from "../ops/op.ts";
+import type { RuntimeDim } from "../ops/op.ts";
 import { squaredError } from "../ops/squared-error.ts";
 import type { Objective } from "./step-graph.ts";
 
@@ -25,6 +28,17 @@ function need(results: ReadonlyMap<string, Value>, name: string): Value {
   const value = results.get(name);
   if (value !== undefined) return value;
   throw new EngineError("UNKNOWN_NAME", `the model gives no ${name}`, { where: "train.head" });
+}
+
+/** Name of the run-time input that holds the rows that a head of tokens is applied to: u32 [labelled rows]. */
+export const HEAD_ROWS = "train.rows";
+
+/** How many rows {@link HEAD_ROWS} names, a run-time number. */
+export const HEAD_ROW_COUNT: RuntimeDim = runtimeDim("train.rows");
+
+/** Of all rows [rows, d] those whose targets take part: the others are not worth a vocabulary of logits. */
+export function labelledRows(b: GraphBuilder, hidden: Value): Value {
+  return b.op(gatherRows, { x: hidden, rows: b.input(HEAD_ROWS, [HEAD_ROW_COUNT], "u32") }, {}).y as Value;
 }
 
 /**
@@ -97,4 +111,22 @@ export function targetsOf(
     return value;
   });
   return { data, count };
+}
+
+/** Of the targets of every row those that take part, packed, and their rows. */
+export function labelledTargets(
+  settings: ObjectiveSettings,
+  targets: Targets,
+  shape: { readonly labels: number; readonly rows: number },
+): { readonly data: Float32Array | Uint32Array; readonly count: number; readonly rows: Uint32Array } {
+  const { data, count } = targetsOf(settings, targets, shape);
+  const width = settings.kind === "cross-entropy" ? 1 : shape.labels;
+  const missing = (value: number): boolean =>
+    settings.kind === "cross-entropy" ? value === noLabel : Number.isNaN(value);
+  const taken: number[] = [];
+  for (let row = 0; row < shape.rows; row += 1)
+    if (data.subarray(row * width, (row + 1) * width).some((value: number) => !missing(value))) taken.push(row);
+  const packed = data instanceof Uint32Array ? new Uint32Array(taken.length) : new Float32Array(taken.length * width);
+  taken.forEach((row, at) => packed.set(data.subarray(row * width, (row + 1) * width), at * width));
+  return { data: packed, count, rows: Uint32Array.from(taken) };
 }

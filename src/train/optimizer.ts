@@ -3,13 +3,14 @@
  * launch a buffer. Nothing comes back to the host but the norm of the gradient.
  */
 
+import { EngineError } from "../errors.ts";
 import { Arena } from "../graph/arena.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Pack, Parameters } from "../graph/parameters.ts";
 import { Plan } from "../graph/plan.ts";
 import type { RunOptions } from "../graph/plan.ts";
 import type { Value } from "../graph/value.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import type { BufferSlice, Gpu } from "../gpu/gpu.ts";
 import { adamw } from "../ops/adamw.ts";
 import { elementwise } from "../ops/elementwise.ts";
 import type { Op } from "../ops/op.ts";
@@ -17,8 +18,10 @@ import { BLOCK_ELEMENTS, BLOCK_WORDS, GROUP_NUMBERS } from "../ops/optimizer-ste
 import { rowDot } from "../ops/row-dot.ts";
 import { sgd } from "../ops/sgd.ts";
 import { sumRows } from "../ops/sum-rows.ts";
+import { Accumulator } from "./accumulator.ts";
 import { flatLayout, placeOf } from "./flat.ts";
-import type { FlatLayout } from "./flat.ts";
+import type { FlatLayout, FlatPart } from "./flat.ts";
+import type { TrainerState } from "./state.ts";
 import type { StepGradient } from "./step-graph.ts";
 import type { Trainable } from "./trainable.ts";
 
@@ -72,8 +75,9 @@ export class Optimizer {
   readonly #plan: Plan;
   /** Updates of every part so far: moments are corrected by them. */
   readonly #updates: Uint32Array;
-  /** Parts that a gradient was put to since the last update. */
+  /** Parts that a gradient was put to since the batch began. */
   readonly #touched = new Set<number>();
+  #accumulator: Accumulator | null = null;
 
   private constructor(
     options: OptimizerParts,
@@ -115,7 +119,7 @@ export class Optimizer {
 
   /** Bytes of the flat gradients and states. */
   get bytes(): number {
-    const states = STATES[this.#options.settings.kind].length;
+    const states = STATES[this.#options.settings.kind].length + (this.#accumulator === null ? 0 : 1);
     return this.#layout.elements.reduce((sum, elements) => sum + 4 * elements * (1 + states), 0);
   }
 
@@ -132,6 +136,11 @@ export class Optimizer {
     return { into: Object.fromEntries(into), parts };
   }
 
+  /** Begins a batch: no part has a gradient. */
+  begin(): void {
+    this.#touched.clear();
+  }
+
   /** Sets the gradient to zero: what the next step does not write has none. */
   clear(): void {
     const { gpu, parameters } = this.#options;
@@ -141,7 +150,26 @@ export class Optimizer {
       encoder.clearBuffer(buffer, offset, size);
     });
     gpu.device.queue.submit([encoder.finish()]);
-    this.#touched.clear();
+  }
+
+  /** Adds the gradient, of one part of a batch, to that of the parts before. */
+  async accumulate(first: boolean): Promise<void> {
+    await (await this.#sums()).take(first);
+  }
+
+  /** Makes the gradient that of a whole batch, of which the last part has been run. */
+  async gather(): Promise<void> {
+    await (await this.#sums()).finish();
+  }
+
+  async #sums(): Promise<Accumulator> {
+    const { gpu, parameters } = this.#options;
+    this.#accumulator ??= await Accumulator.create(
+      gpu,
+      parameters,
+      this.#packs.map((_, pack) => `${NAME}.gradient.${pack}`),
+    );
+    return this.#accumulator;
   }
 
   /** Notes that a step has written its gradients. */
@@ -179,9 +207,55 @@ export class Optimizer {
     return groups;
   }
 
+  /** Reads back weights and states, to go on from them in another process. */
+  async save(): Promise<Omit<TrainerState, "passes">> {
+    const slices = this.#slices();
+    const bytes = await this.#options.gpu.read(slices.map(({ slice }) => slice));
+    const tensors = slices.map(({ name }, index) => [name, new Float32Array(bytes[index] as ArrayBuffer)] as const);
+    const updates = this.#layout.parts.map((part, index) => [this.#nameOf(part), this.#updates[index] as number]);
+    return { tensors: Object.fromEntries(tensors), updates: Object.fromEntries(updates) as Record<string, number> };
+  }
+
+  /**
+   * Puts back what {@link save} has read.
+   * @throws EngineError BAD_CONFIG for a state of something else: nothing has changed then
+   */
+  restore({ tensors, updates }: Omit<TrainerState, "passes">): void {
+    const slices = this.#slices();
+    checkState(
+      slices.map(({ name, slice }) => [name, (slice.size as number) / 4]),
+      tensors,
+    );
+    for (const { name, slice } of slices)
+      this.#options.gpu.write(slice.buffer, slice.offset as number, tensors[name] as Float32Array);
+    this.#layout.parts.forEach((part, index) => {
+      this.#updates[index] = updates[this.#nameOf(part)] ?? 0;
+    });
+  }
+
+  #nameOf({ stretch, from }: FlatPart): string {
+    const { owner, parameter } = this.#options.trainables[stretch] as Trainable;
+    return `${owner}/${parameter}/${from}`;
+  }
+
+  /** Where the weights and states of every part lie. */
+  #slices(): readonly { readonly name: string; readonly slice: Required<BufferSlice> }[] {
+    const { parameters, settings } = this.#options;
+    return this.#layout.parts.flatMap((part) => {
+      const size = 4 * part.elements;
+      const at = (kind: string, parameter: string, first: number) => {
+        const { buffer, offset } = parameters.slice(parameter);
+        return { name: `${this.#nameOf(part)}/${kind}`, slice: { buffer, offset: offset + 4 * first, size } };
+      };
+      const weights = at("weights", (this.#packs[part.pack] as Pack).name, part.first);
+      return [weights, ...STATES[settings.kind].map((state) => at(state, `${NAME}.${state}.${part.pack}`, part.at))];
+    });
+  }
+
   /** Gives what was trained buffers of its own again, and frees the rest. */
   async dispose(): Promise<void> {
     const { parameters, settings } = this.#options;
+    await this.#accumulator?.dispose();
     this.#plan.dispose();
     await this.#arena.dispose();
     this.#packs.forEach((pack, index) => {
@@ -190,6 +264,25 @@ export class Optimizer {
       parameters.unpack(pack);
     });
   }
+}
+
+/** @throws EngineError BAD_CONFIG where the tensors of a state are others than those expected, naming the first */
+function checkState(
+  expected: readonly (readonly [string, number])[],
+  tensors: Readonly<Record<string, Float32Array>>,
+): void {
+  const names = new Set(expected.map(([name]) => name));
+  const strange = Object.keys(tensors).find((name) => !names.has(name));
+  const wrong = expected.find(([name, elements]) => tensors[name]?.length !== elements);
+  if (strange === undefined && wrong === undefined) return;
+  const message =
+    wrong === undefined
+      ? `the state holds ${strange}, which is not trained here`
+      : `the state holds ${tensors[wrong[0]]?.length ?? "no"} elements of ${wrong[0]}, expected ${wrong[1]}`;
+  throw new EngineError("BAD_CONFIG", message, {
+    where: "checkpoint",
+    fix: "use the checkpoint of this configuration",
+  });
 }
 
 /** Σ g² over all packs, then one update a pack. */

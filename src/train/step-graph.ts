@@ -7,6 +7,7 @@ import type { Leaf } from "../graph/differentiate.ts";
 import { optimize } from "../graph/passes/optimize.ts";
 import type { Graph, Value } from "../graph/value.ts";
 import { draftModel, withFeeds } from "../model/build.ts";
+import type { DraftOptions } from "../model/build.ts";
 import type { BuiltGraph } from "../model/lengths.ts";
 import type { Ready } from "../model/runner.ts";
 import { elementCount } from "../ops/op.ts";
@@ -38,6 +39,12 @@ function staticSize(dim: Dim): number {
   throw new EngineError("SHAPE", `a gradient cannot have the run-time axis ${dim.symbol}`);
 }
 
+/** How a step is built. */
+export interface StepOptions extends DraftOptions {
+  /** Applied to the whole; {@link optimize} when absent. */
+  readonly passes?: (graph: Graph) => Graph;
+}
+
 /**
  * Builds the step of a call. Nothing is built that no trained leaf lies below.
  * @throws EngineError UNSUPPORTED for an op on the way back without a gradient; BAD_CONFIG for leaves that the loss does not depend on
@@ -46,10 +53,10 @@ export function buildStep(
   ready: Ready,
   leaves: readonly Leaf[],
   objective: Objective,
-  passes: (graph: Graph) => Graph = optimize,
+  { passes = optimize, ...draft }: StepOptions = {},
 ): StepGraph {
   const b = new GraphBuilder({ differentiable: true });
-  const drafted = draftModel(b, ready.parts, ready.signature);
+  const drafted = draftModel(b, ready.parts, ready.signature, draft);
   const loss = b.scope("loss", () => objective(b, drafted.results));
   const found = differentiate(b, loss, leaves);
   const outputs = new Map<string, Value>([[LOSS, loss]]);
@@ -61,4 +68,21 @@ export function buildStep(
     }),
   );
   return { built: withFeeds(passes(b.finish(outputs)), drafted), gradients };
+}
+
+/** The name of the logits among the outputs of an evaluation. */
+export const LOGITS = "logits";
+
+/** Builds the loss of a call and the output of its head, without anything that trains: `loss` and `logits`. */
+export function buildEvaluation(
+  ready: Ready,
+  objective: Objective,
+  head: string,
+  draft: DraftOptions = {},
+): BuiltGraph {
+  const b = new GraphBuilder();
+  const drafted = draftModel(b, ready.parts, ready.signature, draft);
+  const loss = b.scope("loss", () => objective(b, drafted.results));
+  const logits = drafted.results.get(head) as Value;
+  return withFeeds(optimize(b.finish({ [LOSS]: loss, [LOGITS]: logits })), drafted);
 }

@@ -1,27 +1,39 @@
 /** @file Training steps on a model: forward, backward and update over one batch, in the model's own turn. */
 
 import { EngineError } from "../errors.ts";
-import { withOrders } from "../graph/order.ts";
+import { explain } from "../graph/explain.ts";
+import type { Explanation } from "../graph/explain.ts";
 import type { Inside, Model } from "../model/model.ts";
-import { PlanCache } from "../model/plans.ts";
-import type { Ready } from "../model/runner.ts";
 import type { RunInput } from "../model/types.ts";
-import { DIVISOR, TARGETS, objectiveOf, targetsOf } from "./objectives.ts";
 import type { ObjectiveSettings, Targets } from "./objectives.ts";
 import { Optimizer } from "./optimizer.ts";
-import type { GradientTargets, OptimizerSettings, UpdateOptions } from "./optimizer.ts";
-import { LOSS, buildStep } from "./step-graph.ts";
-import type { StepGraph } from "./step-graph.ts";
+import type { OptimizerSettings, UpdateOptions } from "./optimizer.ts";
+import type { TrainerState } from "./state.ts";
+import { LOGITS, LOSS } from "./step-graph.ts";
+import { StepPlans } from "./step-plans.ts";
 import { trainablesOf } from "./trainable.ts";
 import type { TrainTargets, Trainable } from "./trainable.ts";
 
 /** What a trainer is made for. */
 export interface TrainerOptions {
   readonly train: TrainTargets;
-  /** The added head whose output the loss is made of. */
+  /** The head whose output the loss is made of: an added one, or `default` for the checkpoint's own. */
   readonly head: string;
   readonly objective: ObjectiveSettings;
   readonly optimizer: OptimizerSettings;
+  /** Of what is drawn at random in a step; 0 when absent. */
+  readonly seed?: number;
+  /** The layer whose input every part of a batch brings along, so that nothing below it is computed; see `DraftOptions.from`. */
+  readonly from?: number;
+}
+
+/** A part of a batch: what fits into one step. */
+export interface StepPart {
+  readonly input: RunInput;
+  /** Of a head of sequences one per sequence, of a head of tokens one per row. */
+  readonly targets: Targets;
+  /** The input of layer `from`, packed: f32 [rows, d]. */
+  readonly entry?: Float32Array;
 }
 
 /** What a step found. */
@@ -33,28 +45,32 @@ export interface StepReport {
   readonly milliseconds: number;
 }
 
-/** The graph of a step, and where its gradients go. */
-interface KnownStep {
-  readonly step: StepGraph;
-  readonly written: GradientTargets;
+/** What an evaluation found. */
+export interface EvaluationReport {
+  /** The mean over the targets that take part. */
+  readonly loss: number;
+  /** How many those are. */
+  readonly count: number;
+  /** [sequences, labels], or of a head of tokens [rows with targets, labels]. */
+  readonly logits: Float32Array;
+  /** Of a head of tokens, the rows that have targets. */
+  readonly rows: Uint32Array | null;
 }
 
 /** Trains parts of one model. What is active, dropped and routed on the model when a step is called is what the step trains. */
 export class Trainer {
   readonly #model: Model;
-  readonly #options: TrainerOptions;
   readonly #trainables: readonly Trainable[];
   readonly #optimizer: Optimizer;
-  readonly #plans: PlanCache;
-  readonly #steps = new Map<string, KnownStep>();
+  readonly #plans: StepPlans;
+  /** Forward passes of steps so far. */
+  #passes = 0;
 
   private constructor(
     model: Model,
-    options: TrainerOptions,
-    made: { trainables: readonly Trainable[]; optimizer: Optimizer; plans: PlanCache },
+    made: { trainables: readonly Trainable[]; optimizer: Optimizer; plans: StepPlans },
   ) {
     this.#model = model;
-    this.#options = options;
     this.#trainables = made.trainables;
     this.#optimizer = made.optimizer;
     this.#plans = made.plans;
@@ -75,9 +91,17 @@ export class Trainer {
       store.bank.hold(new Set((options.train.adapters ?? []).map((name) => store.get(name).resident)));
       // Plans of before have bound the buffers that the trained parts have left.
       runner.forget();
-      const plans = new PlanCache(gpu, parameters);
-      return new Trainer(model, options, { trainables, optimizer, plans });
+      return new Trainer(model, {
+        trainables,
+        optimizer,
+        plans: new StepPlans(inside, options, trainables, optimizer),
+      });
     });
+  }
+
+  /** What is trained. */
+  get trainables(): readonly Trainable[] {
+    return this.#trainables;
   }
 
   /** Bytes of the flat gradients and of the optimiser's states. */
@@ -86,22 +110,73 @@ export class Trainer {
   }
 
   /**
-   * One step over one batch.
+   * One step over one batch, run in parts whose gradients are added up; the loss is the mean over the targets of all parts.
    * @throws EngineError BAD_INPUT for targets that the head cannot give; DIVERGED for a loss or a gradient that is not finite: nothing
    * was updated then
    */
-  async step(input: RunInput, targets: Targets, update: UpdateOptions): Promise<StepReport> {
+  async step(batch: readonly StepPart[], update: UpdateOptions): Promise<StepReport> {
     return this.#model.exclusive(async (inside) => {
       const start = performance.now();
-      const { written, run } = await this.#ready(inside, input, targets);
-      this.#optimizer.clear();
-      const { outputs } = await run();
-      this.#optimizer.touch(written);
-      const loss = outputs[LOSS]?.data[0] as number;
-      if (!Number.isFinite(loss)) throw diverged("the loss", loss);
+      const targets = batch.map((part) => this.#plans.targetsOf(inside, part));
+      const divisor = targets.reduce((sum, { count }) => sum + count, 0);
+      let loss = 0;
+      this.#optimizer.begin();
+      for (const [index, part] of batch.entries()) {
+        loss += await this.#pass(inside, part, { divisor, targets: targets[index] as (typeof targets)[number] });
+        if (!Number.isFinite(loss)) throw diverged("the loss", loss);
+        if (index + 1 < batch.length) await this.#optimizer.accumulate(index === 0);
+        else if (index > 0) await this.#optimizer.gather();
+      }
       const norm = await this.#optimizer.update(update);
       if (!Number.isFinite(norm)) throw diverged("the norm of the gradient", norm);
       return { loss, norm, milliseconds: performance.now() - start };
+    });
+  }
+
+  /** Forward and backward over a part: its share of the loss. */
+  async #pass(inside: Inside, part: StepPart, rest: Parameters<StepPlans["step"]>[2]): Promise<number> {
+    const { written, run } = await this.#plans.step(inside, part, rest);
+    this.#optimizer.clear();
+    const { outputs } = await run(this.#passes);
+    this.#passes += 1;
+    this.#optimizer.touch(written);
+    return outputs[LOSS]?.data[0] as number;
+  }
+
+  /** Loss and logits of a part, without dropout and without any update. @throws EngineError BAD_INPUT */
+  async evaluate(part: StepPart): Promise<EvaluationReport> {
+    return this.#model.exclusive(async (inside) => {
+      const targets = this.#plans.targetsOf(inside, part);
+      const { outputs } = await this.#plans.evaluate(inside, part, targets);
+      const { count, rows } = targets;
+      return {
+        loss: outputs[LOSS]?.data[0] as number,
+        count,
+        logits: outputs[LOGITS]?.data as Float32Array,
+        rows,
+      };
+    });
+  }
+
+  /** Counts what a step over a part does: launches, FLOPs, bytes. */
+  async explain(part: StepPart): Promise<Explanation> {
+    return this.#model.exclusive(async (inside) => {
+      const targets = this.#plans.targetsOf(inside, part);
+      const { plan, lengths } = await this.#plans.step(inside, part, { divisor: targets.count, targets });
+      return explain(plan.steps, plan.memory, lengths.sizes);
+    });
+  }
+
+  /** Everything that is needed to go on from here to the same bits, in this process or another. */
+  async save(): Promise<TrainerState> {
+    return this.#model.exclusive(async () => ({ ...(await this.#optimizer.save()), passes: this.#passes }));
+  }
+
+  /** Goes back, or on, to a saved state. @throws EngineError BAD_CONFIG for one of something else */
+  async restore(state: TrainerState): Promise<void> {
+    await this.#model.exclusive(async () => {
+      this.#optimizer.restore(state);
+      this.#passes = state.passes;
     });
   }
 
@@ -113,35 +188,6 @@ export class Trainer {
       await this.#plans.dispose();
       await this.#optimizer.dispose();
     });
-  }
-
-  /** The plan of a batch, made if need be, with what it is run on. */
-  async #ready(inside: Inside, input: RunInput, targets: Targets) {
-    const { runner, request } = inside;
-    const call = request(input, { outputs: [`heads.${this.#options.head}`] });
-    const ready = await runner.ready(call);
-    const { step, written } = this.#stepOf(ready);
-    const lengths = runner.lengthsOf(step.built, call, ready);
-    const plan = await this.#plans.get(ready.key, lengths.sizes, () => ({
-      built: step.built,
-      capacities: runner.capacitiesOf(lengths, ready.signature),
-    }));
-    const { data, count } = targetsOf(this.#options.objective, targets, {
-      labels: inside.heads.configOf(this.#options.head).num_labels,
-      rows: call.batch.rows.length,
-    });
-    const given = { ...call.batch.arrays, ...lengths.inputs, [TARGETS]: data, [DIVISOR]: Uint32Array.of(count) };
-    const arrays = withOrders(step.built.graph, given);
-    return { written, run: () => plan.run(arrays, lengths.sizes, { into: written.into }) };
-  }
-
-  #stepOf(ready: Ready): KnownStep {
-    const known = this.#steps.get(ready.key);
-    if (known !== undefined) return known;
-    const step = buildStep(ready, this.#trainables, objectiveOf(this.#options.objective, "heads #0"));
-    const made = { step, written: this.#optimizer.targetsOf(step.gradients) };
-    this.#steps.set(ready.key, made);
-    return made;
   }
 }
 

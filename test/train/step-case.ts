@@ -66,7 +66,7 @@ export async function checkStep(model: Model, stepCase: StepCase): Promise<Check
     const request = inside.request(stepCase.input, { outputs: stepCase.outputs });
     const ready = await runner.ready(request);
     const stretches = trainablesOf(inside, stepCase.train);
-    const plain = buildStep(ready, stretches, stepCase.objective, (graph) => graph);
+    const plain = buildStep(ready, stretches, stepCase.objective, { passes: (graph) => graph });
     const lengths = runner.lengthsOf(plain.built, request, ready);
     const arrays = { ...request.batch.arrays, ...lengths.inputs, ...stepCase.given };
     const { graph } = plain.built;

@@ -6,7 +6,7 @@ import type { Model } from "../../src/model/model.ts";
 import type { Tensor } from "../../src/model/types.ts";
 import { coda } from "../../src/routing/coda.ts";
 import { Trainer } from "../../src/train/trainer.ts";
-import type { TrainerOptions } from "../../src/train/trainer.ts";
+import type { StepPart, StepReport, TrainerOptions } from "../../src/train/trainer.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
 import { tinyModel } from "../tiny-models.ts";
 
@@ -29,8 +29,8 @@ afterEach(async () => {
   for (const one of open.splice(0)) await one.dispose();
 });
 
-async function model(): Promise<Model> {
-  const made = await loadFolder(await sharedGpu(), tinyModel("bert").folder);
+async function model(present: readonly string[] = []): Promise<Model> {
+  const made = await loadFolder(await sharedGpu(), tinyModel("bert", {}, 1, present).folder);
   open.push(made);
   await made.addAdapter("task", "seq_bn");
   await made.addHead("task", { config: { head_type: "classification", num_labels: 3, layers: 1 } });
@@ -47,7 +47,7 @@ async function steps(of: Model, count: number, change: Partial<TrainerOptions> =
   const trainer = await Trainer.create(of, { ...options, ...change });
   const losses: number[] = [];
   for (let i = 0; i < count; i += 1) {
-    const { loss } = await trainer.step({ ids }, labels, { learningRate: 0.01 });
+    const { loss } = await trainer.step([{ input: { ids }, targets: labels }], { learningRate: 0.01 });
     losses.push(loss);
   }
   await trainer.dispose();
@@ -98,9 +98,9 @@ describe("a trainer", () => {
     const of = await model();
     const gpu = await sharedGpu();
     const trainer = await Trainer.create(of, options);
-    for (let i = 0; i < 2; i += 1) await trainer.step({ ids }, labels, { learningRate: 0.01 });
+    for (let i = 0; i < 2; i += 1) await trainer.step([{ input: { ids }, targets: labels }], { learningRate: 0.01 });
     const before = { ...gpu.counters };
-    await trainer.step({ ids }, labels, { learningRate: 0.01 });
+    await trainer.step([{ input: { ids }, targets: labels }], { learningRate: 0.01 });
     // One submission for the gradients, one for the update; the gradient is cleared by one that is not counted.
     expect(gpu.counters).toEqual({ ...before, submits: before.submits + 2 });
     await trainer.dispose();
@@ -115,11 +115,149 @@ describe("a trainer", () => {
     await of.run({ ids });
     const before = gpu.memory;
     const again = await Trainer.create(of, options);
-    await again.step({ ids }, labels, { learningRate: 0.01 });
+    await again.step([{ input: { ids }, targets: labels }], { learningRate: 0.01 });
     expect(gpu.memory.bytes).toBeGreaterThan(before.bytes);
     await again.dispose();
     await of.run({ ids });
     expect(gpu.memory).toEqual(before);
+  });
+});
+
+describe("a batch in parts", () => {
+  const parts = (cuts: readonly number[]): StepPart[] =>
+    cuts.slice(1).map((to, index) => ({
+      input: { ids: ids.slice(cuts[index], to) },
+      targets: labels.slice(cuts[index], to),
+    }));
+
+  test("has the loss and the gradient of the whole, to rounding, whatever the parts", async () => {
+    const reports: StepReport[] = [];
+    const learned: Float32Array[] = [];
+    for (const cuts of [
+      [0, 4],
+      [0, 1, 4],
+      [0, 2, 3, 4],
+    ]) {
+      const of = await model();
+      const sgd = { kind: "sgd", momentum: 0, weightDecay: 0, clip: null } as const;
+      const trainer = await Trainer.create(of, { ...options, optimizer: sgd });
+      reports.push(await trainer.step(parts(cuts), { learningRate: 0.1 }));
+      await trainer.dispose();
+      learned.push(await logits(of));
+    }
+    const [whole, ...others] = reports as [StepReport, ...StepReport[]];
+    others.forEach(({ loss, norm }, index) => {
+      expect(loss).toBeCloseTo(whole.loss, 5);
+      expect(norm / whole.norm).toBeCloseTo(1, 4);
+      learned[index + 1]?.forEach((value, at) => expect(value).toBeCloseTo(learned[0]?.[at] as number, 4));
+    });
+  });
+
+  test("needs a target in every part", async () => {
+    const trainer = await Trainer.create(await model(), options);
+    const none = { input: { ids: ids.slice(0, 1) }, targets: [-1] };
+    await expect(trainer.step([...parts([0, 4]), none], { learningRate: 0.1 })).rejects.toThrow(
+      "no target of the batch",
+    );
+    await trainer.dispose();
+  });
+});
+
+describe("a state", () => {
+  const rate = { learningRate: 0.01 };
+  const batch = [{ input: { ids }, targets: labels }];
+
+  test("brings another trainer to the same bits", async () => {
+    const [a, b] = [await model(), await model()];
+    const [first, second] = [await Trainer.create(a, options), await Trainer.create(b, options)];
+    for (let i = 0; i < 3; i += 1) await first.step(batch, rate);
+    await second.restore(await first.save());
+    for (const one of [first, second]) for (let i = 0; i < 2; i += 1) await one.step(batch, rate);
+    expect(await second.save()).toEqual(await first.save());
+    for (const one of [first, second]) await one.dispose();
+    expect(await logits(b)).toEqual(await logits(a));
+  });
+
+  test("of another training is refused, and nothing has changed", async () => {
+    const of = await model();
+    const trainer = await Trainer.create(of, options);
+    const state = await trainer.save();
+    const [name] = Object.keys(state.tensors) as [string];
+    const { [name]: _, ...others } = state.tensors;
+    await expect(trainer.restore({ ...state, tensors: others })).rejects.toThrow(`no elements of ${name}`);
+    const strange = { ...state.tensors, "adapter other/x/0/weights": new Float32Array(4) };
+    await expect(trainer.restore({ ...state, tensors: strange })).rejects.toThrow("adapter other/x/0/weights");
+    const sgd = { kind: "sgd", momentum: 0, weightDecay: 0, clip: null } as const;
+    expect(await trainer.save()).toEqual(state);
+    await trainer.dispose();
+    const other = await Trainer.create(of, { ...options, optimizer: sgd });
+    await expect(other.restore(state)).rejects.toThrow("second");
+    await other.dispose();
+  });
+});
+
+describe("an evaluation", () => {
+  test("has the loss of the next step and the logits of a run", async () => {
+    const of = await model();
+    const before = await logits(of);
+    const trainer = await Trainer.create(of, options);
+    const found = await trainer.evaluate({ input: { ids }, targets: labels });
+    const { loss } = await trainer.step([{ input: { ids }, targets: labels }], { learningRate: 0.01 });
+    expect(found.loss).toBeCloseTo(loss, 6);
+    expect(found).toMatchObject({ count: 4, rows: null });
+    found.logits.forEach((value, at) => expect(value).toBeCloseTo(before[at] as number, 5));
+    await trainer.dispose();
+  });
+});
+
+describe("a head of tokens", () => {
+  test("reads labelled rows alone, and learns them", async () => {
+    const of = await model(["cls.predictions.transform.dense.weight"]);
+    const trainer = await Trainer.create(of, { ...options, train: { adapters: ["task"] }, head: "default" });
+    const rows = ids.flat();
+    const targets = rows.map((id, row) => (row % 3 === 1 ? id : -1));
+    const part = { input: { ids }, targets };
+    const first = await trainer.evaluate(part);
+    const labelled = rows.flatMap((_, row) => (row % 3 === 1 ? [row] : []));
+    expect(Array.from(first.rows ?? [])).toEqual(labelled);
+    expect(first.count).toBe(labelled.length);
+    const whole = (await of.run({ ids }, { outputs: ["heads.default"] })).heads.default as Tensor;
+    const width = whole.shape[1] as number;
+    labelled.forEach((row, at) => {
+      for (let column = 0; column < width; column += 1)
+        expect(first.logits[at * width + column]).toBeCloseTo(whole.data[row * width + column] as number, 4);
+    });
+    for (let i = 0; i < 15; i += 1) await trainer.step([part], { learningRate: 0.02 });
+    expect((await trainer.evaluate(part)).loss).toBeLessThan(0.7 * first.loss);
+    await trainer.dispose();
+  });
+});
+
+describe("a training that begins at a layer", () => {
+  test("takes the same steps as one that computes what is below, and launches nothing there", async () => {
+    const found: { reports: StepReport[]; launches: readonly string[] }[] = [];
+    for (const from of [undefined, 1]) {
+      const of = await model();
+      of.dropAdapters({ layers: [0] });
+      const { captures } = await of.run({ ids }, { outputs: [], capture: ["layers.1.input"] });
+      const entry = (captures["layers.1.input"] as Tensor).data;
+      const trainer = await Trainer.create(of, { ...options, ...(from === undefined ? {} : { from }) });
+      const part = { input: { ids }, targets: labels, ...(from === undefined ? {} : { entry }) };
+      const { steps: launches } = await trainer.explain(part);
+      const reports: StepReport[] = [];
+      for (let i = 0; i < 3; i += 1) reports.push(await trainer.step([part], { learningRate: 0.01 }));
+      found.push({ reports, launches: launches.map(({ scope }) => scope) });
+      await trainer.dispose();
+    }
+    const [whole, entered] = found as [(typeof found)[0], (typeof found)[0]];
+    entered.reports.forEach(({ loss, norm }, at) => {
+      expect(loss).toBeCloseTo(whole.reports[at]?.loss as number, 5);
+      expect(norm).toBeCloseTo(whole.reports[at]?.norm as number, 4);
+    });
+    expect(whole.launches.some((scope) => scope.startsWith("layers.0"))).toBe(true);
+    expect(whole.launches.some((scope) => scope.startsWith("backward.layers.0"))).toBe(false);
+    expect(whole.launches.some((scope) => scope.startsWith("backward.layers.1"))).toBe(true);
+    expect(entered.launches.some((scope) => scope.includes("layers.0"))).toBe(false);
   });
 });
 
@@ -128,11 +266,13 @@ describe("faults", () => {
     const of = await model();
     const trainer = await Trainer.create(of, options);
     const step = (targets: readonly number[]): Promise<unknown> =>
-      trainer.step({ ids }, targets, { learningRate: 0.01 });
+      trainer.step([{ input: { ids }, targets }], { learningRate: 0.01 });
     await expect(step([0, 1, 3, 0])).rejects.toThrow("label 2 is 3, the head has 3 labels");
     await expect(step([0, 1, 0.5, 0])).rejects.toThrow("label 2 is 0.5");
     await expect(step([0, 1])).rejects.toThrow("2 targets are given, the batch has 4");
-    expect(await trainer.step({ ids }, labels, { learningRate: 0.01 })).toMatchObject({ loss: expect.any(Number) });
+    expect(await trainer.step([{ input: { ids }, targets: labels }], { learningRate: 0.01 })).toMatchObject({
+      loss: expect.any(Number),
+    });
     await trainer.dispose();
   });
 
@@ -145,7 +285,9 @@ describe("faults", () => {
       "the bank would grow while adapters in it are trained",
     );
     await of.addAdapter("beside", "double_seq_bn");
-    expect(await trainer.step({ ids }, labels, { learningRate: 0.01 })).toMatchObject({ loss: expect.any(Number) });
+    expect(await trainer.step([{ input: { ids }, targets: labels }], { learningRate: 0.01 })).toMatchObject({
+      loss: expect.any(Number),
+    });
     await trainer.dispose();
   });
 });
