@@ -16,6 +16,9 @@ export interface CustomGradient {
 /** What stands before the label of a table of indices whose order the host gives. */
 export const ORDER = "order ";
 
+/** What the label of the same elements under another shape begins with. */
+const VIEW = "view ";
+
 /**
  * Builds a graph of immutable values. The same op on the same inputs with the same attributes is the same value, so
  * work that two branches share is done once without any code about sharing.
@@ -58,10 +61,15 @@ export class GraphBuilder implements Builder {
       const message = `reshape: ${formatShape(x.type.shape)} and ${formatShape(shape)} hold different numbers of elements`;
       throw new EngineError("SHAPE", message, { where: this.#scope });
     }
-    const base = x.node.kind === "view" && !this.#custom.has(x.node) ? (x.node.inputs.x as Value) : x;
+    const base = x.node.label.startsWith(VIEW) ? (x.node.inputs.x as Value) : x;
     if (formatShape(base.type.shape) === formatShape(shape)) return base;
-    const label = `view ${formatShape(shape)}`;
+    const label = `${VIEW}${formatShape(shape)}`;
     return only(this.#node("view", label, null, { x: base }, {}, { value: { shape, element: x.type.element } }));
+  }
+
+  /** The same elements as another value: what is computed of it does not merge with what is computed of the original. Costs nothing. */
+  copy(x: Value): Value {
+    return only(this.#node("view", "copy", null, { x }, {}, { value: x.type }));
   }
 
   /**

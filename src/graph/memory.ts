@@ -8,17 +8,19 @@
 import { EngineError } from "../errors.ts";
 import { byteLength } from "../ops/op.ts";
 import type { SizeOf } from "../ops/op.ts";
+import { homesOf } from "./homes.ts";
+import type { Home } from "./homes.ts";
 import { countOfRows, deviceCounts } from "./indirect.ts";
 import { callOf } from "./schedule.ts";
 import type { Step } from "./schedule.ts";
-import { valueKey } from "./value.ts";
+import { root, valueKey } from "./value.ts";
 import type { Graph, Value } from "./value.ts";
 
-/** Where the elements of a value are found. */
+/** Where the elements of a value are found; `at` is the first of a parameter's. */
 export type Place =
   | { readonly kind: "slot"; readonly slot: number }
   | { readonly kind: "input"; readonly name: string }
-  | { readonly kind: "parameter"; readonly name: string };
+  | { readonly kind: "parameter"; readonly name: string; readonly at?: number };
 
 /** A copy that must run before a step, because the step updates a value in place that others still need. */
 export interface PlannedCopy {
@@ -54,10 +56,6 @@ function align(bytes: number): number {
   return Math.max(Math.ceil(bytes / ALIGNMENT) * ALIGNMENT, ALIGNMENT);
 }
 
-function root(value: Value): Value {
-  return value.node.kind === "view" ? root(value.node.inputs.x as Value) : value;
-}
-
 /** The last step that reads each value; results are read after the last step, and with them the counts that they are cut by. */
 function lastUses(graph: Graph, steps: readonly Step[]): Map<string, number> {
   const last = new Map<string, number>();
@@ -73,8 +71,16 @@ function lastUses(graph: Graph, steps: readonly Step[]): Map<string, number> {
   return last;
 }
 
-/** Gives every value a slot; slots are reused as soon as their value has had its last reader. */
-export function planMemory(graph: Graph, steps: readonly Step[], capacity: SizeOf): MemoryPlan {
+/**
+ * Gives every value a slot; slots are reused as soon as their value has had its last reader.
+ * @param homes of outputs that are to be written elsewhere, by name
+ */
+export function planMemory(
+  graph: Graph,
+  steps: readonly Step[],
+  capacity: SizeOf,
+  homes: ReadonlyMap<string, Home> = new Map(),
+): MemoryPlan {
   const last = lastUses(graph, steps);
   const storages = new Map<string, Storage>();
   const scratch = new Map<string, Storage>();
@@ -86,6 +92,7 @@ export function planMemory(graph: Graph, steps: readonly Step[], capacity: SizeO
     return storage;
   };
   const updated = new Map<string, Value>();
+  const homed = homesOf(graph, steps, homes);
   steps.forEach((step, index) => {
     const inPlace = step.node.op?.inPlace?.(callOf(step.node)) ?? {};
     const updates = step.node.op?.updates?.(callOf(step.node)) ?? {};
@@ -96,9 +103,11 @@ export function planMemory(graph: Graph, steps: readonly Step[], capacity: SizeO
       }
       const until = last.get(valueKey(value)) ?? index;
       const base = inPlace[name] === undefined ? undefined : root(step.node.inputs[inPlace[name]] as Value);
-      const shared = base === undefined ? undefined : reusable(base, step, index, last, storages);
+      const atHome = homed.has(valueKey(value));
+      const shared = base === undefined || atHome ? undefined : reusable(base, step, index, last, storages);
       if (shared !== undefined) shared.last = Math.max(shared.last, until);
       else if (base !== undefined) copies.push({ step: index, from: base, to: value });
+      if (atHome) continue;
       storages.set(valueKey(value), shared ?? add(byteLength(value.type, capacity), index, until));
     }
     for (const { launch } of step.launches) {
@@ -112,6 +121,8 @@ export function planMemory(graph: Graph, steps: readonly Step[], capacity: SizeO
     const source = updated.get(valueKey(value)) ?? root(value);
     if (source.node.kind === "input") return { kind: "input", name: source.node.label };
     if (source.node.kind === "parameter") return { kind: "parameter", name: source.node.label };
+    const home = homed.get(valueKey(source));
+    if (home !== undefined) return { kind: "parameter", name: home.parameter, at: home.at };
     return { kind: "slot", slot: (storages.get(valueKey(source)) as Storage).slot };
   };
   return {

@@ -7,6 +7,7 @@ import { byteLength, formatShape } from "../ops/op.ts";
 import type { SizeOf, TensorType } from "../ops/op.ts";
 import type { Arena } from "./arena.ts";
 import { bindLaunches } from "./bindings.ts";
+import type { Home } from "./homes.ts";
 import { IndirectGrids } from "./indirect-grids.ts";
 import { countOfRows, deviceCounts, followCounts } from "./indirect.ts";
 import { planMemory } from "./memory.ts";
@@ -36,7 +37,7 @@ export interface RunResult {
 export interface RunOptions {
   /** Measures every launch by itself. */
   readonly profile?: boolean;
-  /** Outputs that stay on the GPU: they are copied to these places instead of being read back. */
+  /** Outputs that stay on the GPU: they are copied to these places, unless they were written there, instead of being read back. */
   readonly into?: Readonly<Record<string, { readonly buffer: GPUBuffer; readonly offset: number }>>;
   /** Outputs that are read back; all but those of `into` when absent. The others are computed and stay where they are. */
   readonly read?: readonly string[];
@@ -51,6 +52,8 @@ export interface PlanOptions {
   /** Largest run-time length of every symbol. */
   readonly capacities: Sizes;
   readonly choose?: VariantChoice;
+  /** Where outputs are to be written on the GPU, by name, if they can be: see {@link homesOf}. */
+  readonly homes?: ReadonlyMap<string, Home>;
 }
 
 const INPUT_USAGE = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
@@ -97,7 +100,7 @@ export class Plan {
   static async create(options: PlanOptions): Promise<Plan> {
     const { gpu, graph, capacities } = options;
     const steps = followCounts(schedule(graph, gpu.traits, capacities, options.choose), capacities);
-    const memory = planMemory(graph, steps, sizeLookup(capacities));
+    const memory = planMemory(graph, steps, sizeLookup(capacities), options.homes);
     checkBindings(options, memory);
     const sources = steps.flatMap((step) => step.launches.map(({ source }) => source));
     const pipelines = await Promise.all(sources.map((source) => gpu.pipeline(source)));
@@ -282,6 +285,7 @@ export class Plan {
       if (value === undefined)
         throw new EngineError("UNKNOWN_NAME", `the graph has no output ${name}`, { where: name });
       const from = this.#slice(value, byteLength(value.type, size));
+      if (from.buffer === buffer && from.offset === offset) continue;
       if (from.size > 0) encoder.copyBufferToBuffer(from.buffer, from.offset, buffer, offset, from.size);
     }
   }
@@ -293,7 +297,10 @@ export class Plan {
   /** The first `size` bytes of a place. */
   #at(place: Place, size: number): Required<BufferSlice> {
     if (place.kind === "slot") return { buffer: this.#options.arena.buffer(place.slot), offset: 0, size };
-    if (place.kind === "parameter") return { ...this.#options.parameters.slice(place.name), size };
+    if (place.kind === "parameter") {
+      const { buffer, offset } = this.#options.parameters.slice(place.name);
+      return { buffer, offset: offset + 4 * (place.at ?? 0), size };
+    }
     return { buffer: (this.#inputs.get(place.name) as { buffer: GPUBuffer }).buffer, offset: 0, size };
   }
 }

@@ -50,3 +50,8 @@ export function outputTypes(node: Node): Record<string, TensorType> {
 export function valueKey(value: Value): string {
   return `${value.node.id}.${value.output}`;
 }
+
+/** @returns the value whose elements a view shows under another shape; of any other the value itself. */
+export function root(value: Value): Value {
+  return value.node.kind === "view" ? root(value.node.inputs.x as Value) : value;
+}

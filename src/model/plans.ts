@@ -3,6 +3,7 @@
 import { Arena } from "../graph/arena.ts";
 import type { Parameters } from "../graph/parameters.ts";
 import { Plan } from "../graph/plan.ts";
+import type { PlanOptions } from "../graph/plan.ts";
 import type { Sizes } from "../graph/schedule.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { BuiltGraph } from "./lengths.ts";
@@ -13,6 +14,11 @@ const MOST_PLANS = 32;
 interface Entry {
   readonly key: string;
   readonly plan: Plan;
+  readonly built: BuiltGraph;
+}
+
+/** What a plan is made from, beside the model. */
+export interface NewPlan extends Pick<PlanOptions, "capacities" | "homes"> {
   readonly built: BuiltGraph;
 }
 
@@ -31,11 +37,7 @@ export class PlanCache {
   }
 
   /** @returns the smallest plan of this signature that holds the sizes, made if need be. */
-  async get(
-    key: string,
-    sizes: Sizes,
-    make: () => { readonly built: BuiltGraph; readonly capacities: Sizes },
-  ): Promise<Plan> {
+  async get(key: string, sizes: Sizes, make: () => NewPlan): Promise<Plan> {
     const fitting = this.#entries.filter((entry) => entry.key === key && entry.plan.fits(sizes));
     fitting.sort((a, b) => (a.plan.capacities.rows ?? 0) - (b.plan.capacities.rows ?? 0));
     const found = fitting[0] ?? (await this.#create(key, make()));
@@ -60,11 +62,9 @@ export class PlanCache {
     this.#entries = [];
   }
 
-  async #create(key: string, made: { readonly built: BuiltGraph; readonly capacities: Sizes }): Promise<Entry> {
-    const { built, capacities } = made;
-    const { graph } = built;
-    const parts = { gpu: this.#gpu, graph, parameters: this.#parameters, arena: this.#arena, capacities };
-    return { key, built, plan: await Plan.create(parts) };
+  async #create(key: string, { built, ...made }: NewPlan): Promise<Entry> {
+    const parts = { gpu: this.#gpu, graph: built.graph, parameters: this.#parameters, arena: this.#arena };
+    return { key, built, plan: await Plan.create({ ...parts, ...made }) };
   }
 
   /** Frees all plans and the arena. */

@@ -6,6 +6,7 @@
 import { EngineError } from "../errors.ts";
 import { Arena } from "../graph/arena.ts";
 import { GraphBuilder } from "../graph/builder.ts";
+import type { Home } from "../graph/homes.ts";
 import type { Pack, Parameters } from "../graph/parameters.ts";
 import { Plan } from "../graph/plan.ts";
 import type { RunOptions } from "../graph/plan.ts";
@@ -38,8 +39,9 @@ export type OptimizerSettings = {
 
 /** Where the gradients of a step go. */
 export interface GradientTargets {
-  /** By output of the step. */
+  /** By output of the step: the place, and the parameter that it is a place of. */
   readonly into: NonNullable<RunOptions["into"]>;
+  readonly homes: ReadonlyMap<string, Home>;
   /** Numbers of the parts that have one. */
   readonly parts: ReadonlySet<number>;
 }
@@ -127,13 +129,16 @@ export class Optimizer {
   targetsOf(gradients: readonly StepGradient[]): GradientTargets {
     const { parameters, trainables } = this.#options;
     const parts = new Set<number>();
+    const homes = new Map<string, Home>();
     const into = gradients.map((gradient) => {
       const { part, pack, at } = placeOf(this.#layout, trainables, gradient);
       parts.add(part);
-      const { buffer, offset } = parameters.slice(`${NAME}.gradient.${pack}`);
+      const parameter = `${NAME}.gradient.${pack}`;
+      const { buffer, offset } = parameters.slice(parameter);
+      homes.set(gradient.output, { parameter, at });
       return [gradient.output, { buffer, offset: offset + 4 * at }] as const;
     });
-    return { into: Object.fromEntries(into), parts };
+    return { into: Object.fromEntries(into), homes, parts };
   }
 
   /** Begins a batch: no part has a gradient. */

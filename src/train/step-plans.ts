@@ -2,13 +2,17 @@
 
 import { EngineError } from "../errors.ts";
 import { withOrders } from "../graph/order.ts";
+import { optimize } from "../graph/passes/optimize.ts";
+import { layerSegments, recompute } from "../graph/passes/recompute.ts";
 import type { Plan, RunResult } from "../graph/plan.ts";
+import type { Graph } from "../graph/value.ts";
 import { isTokenHead } from "../model/added-heads.ts";
 import { ENTRY } from "../model/build.ts";
 import type { DraftOptions } from "../model/build.ts";
 import type { BuiltGraph, Lengths } from "../model/lengths.ts";
 import type { Inside } from "../model/model.ts";
 import { PlanCache } from "../model/plans.ts";
+import type { NewPlan } from "../model/plans.ts";
 import type { Ready, RunRequest } from "../model/runner.ts";
 import {
   DIVISOR,
@@ -102,7 +106,8 @@ export class StepPlans {
     const call = this.#request(inside.request, part.input);
     const ready = await inside.runner.ready(call);
     const { built, written } = this.#stepOf(ready);
-    const { plan, lengths } = await this.#planOf(inside, { call, ready, built, kind: "step", targets });
+    const { homes } = written;
+    const { plan, lengths } = await this.#planOf(inside, { call, ready, built, homes, kind: "step", targets });
     const arrays = this.#arrays(built, part, { call, lengths, targets, divisor });
     const run = (pass: number): Promise<RunResult> => {
       const seeds = Uint32Array.of(this.#options.seed ?? 0, pass);
@@ -130,9 +135,9 @@ export class StepPlans {
 
   async #planOf(
     { runner }: Inside,
-    of: { call: RunRequest; ready: Ready; built: BuiltGraph; kind: string; targets: PartTargets },
+    of: Pick<NewPlan, "built" | "homes"> & { call: RunRequest; ready: Ready; kind: string; targets: PartTargets },
   ): Promise<{ plan: Plan; lengths: Lengths }> {
-    const { call, ready, built } = of;
+    const { call, ready, built, homes = new Map() } = of;
     const found = runner.lengthsOf(built, call, ready);
     const labelled = of.targets.rows?.length;
     const own = labelled === undefined ? {} : { [HEAD_ROW_COUNT.symbol]: labelled };
@@ -140,6 +145,7 @@ export class StepPlans {
     const lengths = { ...found, sizes: { ...found.sizes, ...own } };
     const plan = await this.#plans.get(`${of.kind} ${ready.key}`, lengths.sizes, () => ({
       built,
+      homes,
       capacities: { ...runner.capacitiesOf(found, ready.signature), ...room },
     }));
     return { plan, lengths };
@@ -166,7 +172,10 @@ export class StepPlans {
   #stepOf(ready: Ready): { readonly built: BuiltGraph; readonly written: GradientTargets } {
     const known = this.#steps.get(ready.key);
     if (known !== undefined) return known;
-    const { built, gradients } = buildStep(ready, this.#trainables, this.#objective(), this.#draft());
+    const { built, gradients } = buildStep(ready, this.#trainables, this.#objective(), {
+      ...this.#draft(),
+      passes: this.#options.recompute === true ? recomputing(ready) : optimize,
+    });
     const made = { built, written: this.#optimizer.targetsOf(gradients) };
     this.#steps.set(ready.key, made);
     return made;
@@ -187,6 +196,11 @@ export class StepPlans {
   #draft(): DraftOptions {
     return { from: this.#options.from, headRows: this.#head.rows === "token" ? labelledRows : undefined };
   }
+}
+
+/** Fuses first: what is recomputed is what would have been kept. */
+function recomputing({ parts }: Ready): (graph: Graph) => Graph {
+  return (graph) => recompute(optimize(graph), layerSegments(parts.host.shape.layers));
 }
 
 function headOf({ parts, heads }: Pick<Inside, "parts" | "heads">, name: string): TrainedHead {

@@ -25,6 +25,8 @@ export interface TrainerOptions {
   readonly seed?: number;
   /** The layer whose input every part of a batch brings along, so that nothing below it is computed; see `DraftOptions.from`. */
   readonly from?: number;
+  /** Compute what is inside a layer once more on the way back instead of keeping it: less memory, more work, the same bits. */
+  readonly recompute?: boolean;
 }
 
 /** A part of a batch: what fits into one step. */

@@ -5,6 +5,7 @@ import { loadFolder } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { Tensor } from "../../src/model/types.ts";
 import { coda } from "../../src/routing/coda.ts";
+import type { TrainerState } from "../../src/train/state.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import type { StepPart, StepReport, TrainerOptions } from "../../src/train/trainer.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
@@ -258,6 +259,29 @@ describe("a training that begins at a layer", () => {
     expect(whole.launches.some((scope) => scope.startsWith("backward.layers.0"))).toBe(false);
     expect(whole.launches.some((scope) => scope.startsWith("backward.layers.1"))).toBe(true);
     expect(entered.launches.some((scope) => scope.includes("layers.0"))).toBe(false);
+  });
+});
+
+describe("recomputation", () => {
+  test("gives the same bits with less memory and more work", async () => {
+    const found: { state: TrainerState; arena: number; flops: number; scopes: string[] }[] = [];
+    for (const recompute of [false, true]) {
+      const of = await model();
+      of.setRouting(coda({ reduction: 2, epsilon: 0.5 }));
+      const train = { ...options.train, routers: true };
+      const trainer = await Trainer.create(of, { ...options, train, recompute });
+      const part = { input: { ids }, targets: labels };
+      for (let i = 0; i < 3; i += 1) await trainer.step([part], { learningRate: 0.01 });
+      const { arenaBytes: arena, flops, steps } = await trainer.explain(part);
+      found.push({ state: await trainer.save(), arena, flops, scopes: steps.map(({ scope }) => scope) });
+      await trainer.dispose();
+    }
+    const [kept, again] = found as [(typeof found)[0], (typeof found)[0]];
+    expect(again.state).toEqual(kept.state);
+    expect(again.flops).toBeGreaterThan(kept.flops);
+    expect(again.scopes.some((scope) => scope.includes("recompute.layers.0"))).toBe(true);
+    expect(again.scopes.some((scope) => scope.includes("recompute.layers.1"))).toBe(false);
+    expect(again.arena).toBeLessThan(kept.arena);
   });
 });
 
