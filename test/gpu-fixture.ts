@@ -1,14 +1,13 @@
-/** @file One GPU per test file, opened on first use and given back when the file's tests are over. */
+/** @file One GPU per test process, opened on first use. It ends with the process: files that run in one process share it. */
 
-import { afterAll } from "vitest";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { openGpu, requestAdapter } from "../src/node/open.ts";
 
 let shared: Promise<Gpu> | undefined;
 
 /**
- * The GPU of this test file: hardware where there is some, else the bundled software adapter. Calls share one device,
- * which is disposed after the file's last test.
+ * The GPU of this process: hardware where there is some, else the bundled software adapter. Calls share one device with its pipelines, so
+ * tests free what they make and compare counters, not totals.
  * @example const gpu = await sharedGpu();
  */
 export async function sharedGpu(): Promise<Gpu> {
@@ -20,8 +19,3 @@ export async function sharedGpu(): Promise<Gpu> {
 export async function plainDevice(): Promise<GPUDevice> {
   return (await requestAdapter("auto")).requestDevice();
 }
-
-afterAll(async () => {
-  const gpu = await shared?.catch(() => undefined);
-  await gpu?.dispose();
-});

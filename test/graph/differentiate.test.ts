@@ -1,6 +1,6 @@
 /** @file Reverse mode: what is built on the way back, what is not, and which errors there are. Numbers: test/gradients. */
 
-import { describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EngineError } from "../../src/errors.ts";
 import { GraphBuilder } from "../../src/graph/builder.ts";
 import { backpropagate, differentiate } from "../../src/graph/differentiate.ts";
@@ -14,6 +14,7 @@ import type { ElementwiseOperation } from "../../src/ops/elementwise.ts";
 import { fill } from "../../src/ops/fill.ts";
 import { gatherRows } from "../../src/ops/gather-rows.ts";
 import type { GradientPart, GradientRule } from "../../src/ops/gradient.ts";
+import { gradientRules } from "../../src/ops/gradients/index.ts";
 import type { Op, TensorType } from "../../src/ops/op.ts";
 import { runtimeDim } from "../../src/ops/op.ts";
 import { positionScores } from "../../src/ops/position-scores.ts";
@@ -27,19 +28,18 @@ import { checkGradient } from "../gradients/check-gradient.ts";
 import { numbers } from "../gradients/sources.ts";
 
 /** What the rule of the op `windowed` was asked. */
-const asked = vi.hoisted(() => ({ slots: [] as (number | null)[], wants: [] as boolean[] }));
+const asked = { slots: [] as (number | null)[], wants: [] as boolean[] };
 
-vi.mock("../../src/ops/gradients/index.ts", async (original) => {
-  const { gradientRules } = await original<{ gradientRules: Readonly<Record<string, GradientRule>> }>();
-  const windowed: GradientRule = (_, call) => {
-    asked.slots.push(call.slotOf("w"));
-    asked.wants.push(call.wants("x"), call.wants("w"));
-    const part: GradientPart = { at: call.attributes.at as number, value: call.gradients.y as GradientPart["value"] };
-    return { x: call.gradients.y, w: [part] };
-  };
-  const misshapen: GradientRule = (b, call) => ({ x: b.reshape(call.gradients.y as Value, [2, 2]) });
-  return { gradientRules: { ...gradientRules, windowed, misshapen } };
-});
+const windowed: GradientRule = (_, call) => {
+  asked.slots.push(call.slotOf("w"));
+  asked.wants.push(call.wants("x"), call.wants("w"));
+  const part: GradientPart = { at: call.attributes.at as number, value: call.gradients.y as GradientPart["value"] };
+  return { x: call.gradients.y, w: [part] };
+};
+const misshapen: GradientRule = (b, call) => ({ x: b.reshape(call.gradients.y as Value, [2, 2]) });
+// Of ops that only this test has; other files of this process share the table.
+beforeAll(() => void Object.assign(gradientRules, { windowed, misshapen }));
+afterAll(() => ["windowed", "misshapen"].forEach((stem) => Reflect.deleteProperty(gradientRules, stem)));
 
 /** x, w? -> y of x's shape: an op that only this test has. */
 function strange(stem: string): Op {
@@ -290,7 +290,7 @@ describe("custom gradients", () => {
 });
 
 describe("parts and slots", () => {
-  const windowed = strange("windowed");
+  const op = strange("windowed");
 
   /** Two windows of one parameter, the first one read twice, in reverse order. */
   function windows(b: GraphBuilder): Value {
@@ -298,7 +298,7 @@ describe("parts and slots", () => {
     const x = b.input("x", [4]);
     return [8, 0, 0].reduce(
       (value, at) => {
-        const y = b.op(windowed, { x: value, w }, { at }).y as Value;
+        const y = b.op(op, { x: value, w }, { at }).y as Value;
         return ew(b, "add", y, value);
       },
       act(b, x),
@@ -316,22 +316,18 @@ describe("parts and slots", () => {
     asked.slots.length = 0;
     asked.wants.length = 0;
     const b = builder();
-    back(b, b.op(windowed, { x: b.input("x", [4]), w: b.parameter("w", [3, 100]) }, { at: 0 }).y as Value, {
+    back(b, b.op(op, { x: b.input("x", [4]), w: b.parameter("w", [3, 100]) }, { at: 0 }).y as Value, {
       parameter: "w",
       slot: 2,
     });
-    back(
-      b,
-      b.op(windowed, { x: act(b, b.parameter("p", [4])), w: b.parameter("w", [3, 100]) }, { at: 0 }).y as Value,
-      "p",
-    );
+    back(b, b.op(op, { x: act(b, b.parameter("p", [4])), w: b.parameter("w", [3, 100]) }, { at: 0 }).y as Value, "p");
     expect(asked.slots).toEqual([2, null]);
     expect(asked.wants).toEqual([false, true, true, false]);
   });
 
   test("what is no parameter has no parts", () => {
     const b = builder();
-    const y = b.op(windowed, { x: b.input("x", [4]), w: act(b, b.parameter("p", [4])) }, { at: 0 }).y as Value;
+    const y = b.op(op, { x: b.input("x", [4]), w: act(b, b.parameter("p", [4])) }, { at: 0 }).y as Value;
     expect(() => back(b, y, "p")).toThrow(
       "windowed: the gradient of w has parts, but w is no parameter that is trained",
     );
