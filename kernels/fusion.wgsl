@@ -4,19 +4,24 @@
 // Shapes: hidden [rows, >= N B] with part a at column a B; score [rows, >= score_at + N B + N], from column score_at on
 // N parts of B coefficients and N offsets; table [slots, 4 (N + 1)]: the temperature's bits and three words of nothing, then
 // active width, activation code, flags (1 forced to 0, 2 pruned) and nothing of every adapter; y [rows, N B + N, padded to
-// a multiple of 8]; weights [rows, N]. hidden and score may be one tensor.
+// a multiple of 8]; weights [rows, N]; factor [rows, N] with HAS_FACTOR. hidden and score may be one tensor.
 //
 // Units wait in y for their weight; nothing is shared, so nothing has to be combined. SwiftShader runs every case of a switch
 // under a lane mask and jumps only over loops: a loop of no or one turn for each common activation, given as a constant, is
 // twice as fast as one switch. Own work.
-// Bindings: 5 storage buffers. Workgroup memory: none. Private memory: 4 N bytes.
+// Bindings: 6 storage buffers. Workgroup memory: none. Private memory: 4 N bytes.
 // lib: fusion-row activation
 
 // --- parameters
 const ADAPTERS: u32 = 2u;
 const WIDTH: u32 = 8u; // a multiple of 4
+const HAS_FACTOR: bool = false;
 const WORKGROUP: u32 = 16u;
 // --- end parameters
+
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> weights: array<f32>;
+@group(0) @binding(6) var<uniform> params: Params;
 
 // Activation codes of the library's presets: Pfeiffer and parallel, Compacter, Houlsby.
 const RELU: u32 = 1u;
@@ -67,14 +72,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var turn = select(1u, 0u, code == RELU || code == GELU || code == SILU); turn > 0u; turn -= 1u) {
       sum = adapter_sum(row, a, width, code);
     }
-    let logit = ((sum.x + sum.y) + (sum.z + sum.w) + score_offset(row, a)) / heat;
-    p[a] = select(logit, LOWEST, (record.z & PRUNED) != 0u);
+    let logit = ((sum.x + sum.y) + (sum.z + sum.w) + score_offset(row, a)) * score_factor(row, a) / heat;
+    p[a] = select(logit, LOWEST, is_pruned(row, a, record));
     largest = max(largest, p[a]);
   }
 
   var total = 0.0;
   for (var a = 0u; a < ADAPTERS; a += 1u) {
-    p[a] = select(exp(p[a] - largest), 0.0, (adapter_record(a).z & PRUNED) != 0u);
+    p[a] = select(exp(p[a] - largest), 0.0, is_pruned(row, a, adapter_record(a)));
     total += p[a];
   }
   // With every adapter pruned there is nothing to divide.
@@ -82,7 +87,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   for (var a = 0u; a < ADAPTERS; a += 1u) {
     let record = adapter_record(a);
-    let shown = (record.z & FORCED) == 0u;
+    let shown = (record.z & FORCED) == 0u && !is_pruned(row, a, record);
     let share = select(0.0, p[a] / total, shown);
     p[a] = share;
     weights[row * ADAPTERS + a] = share;

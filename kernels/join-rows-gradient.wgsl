@@ -2,7 +2,7 @@
 // FROM_B stands for bit 31 of rows, which is set in the entries of the second source. Columns that were not joined get zeros.
 // `order` holds the places of `rows` in ascending order of its entries, so that those of i lie side by side. LANES invocations share a row.
 //
-// x [R, WIDTH], rows [R], order [R] -> y [targets, Y_WIDTH]
+// x [R, WIDTH], rows [R], order [R] -> y [targets, Y_WIDTH], the rows of the source from `first_row` on
 // Bindings: 4 storage buffers. Workgroup memory: none. Own work.
 // lib: item-scalar|item-vec4
 // --- parameters
@@ -18,6 +18,7 @@ struct Params {
   rows: u32, // of y
   grid_width: u32,
   entries: u32,
+  first_row: u32, // of the source that y has
 }
 
 @group(0) @binding(0) var<storage, read> x: array<item>;
@@ -51,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (row >= params.rows) {
     return;
   }
-  let entry = select(row, row | 0x80000000u, FROM_B);
+  let entry = (row + params.first_row) | select(0u, 0x80000000u, FROM_B);
   let start = first_of(entry);
   for (var column = local % LANES; column < Y_ITEMS; column += LANES) {
     var sum = item();

@@ -16,6 +16,7 @@ struct Params {
   rows: u32,
   targets: u32,
   grid_width: u32,
+  first_row: u32, // of the targets that y has
 }
 
 @group(0) @binding(0) var<storage, read> x: array<item>;
@@ -47,8 +48,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (index >= params.targets) {
     return;
   }
-  let first = first_place(index, 0u);
-  let end = first_place(index + 1u, first);
+  let first = first_place(index + params.first_row, 0u);
+  let end = first_place(index + params.first_row + 1u, first);
   for (var column = local % LANES; column < ITEMS; column += LANES) {
     var sum = item(0.0);
     for (var place = first; place < end; place += 1u) {

@@ -41,6 +41,8 @@ export type { AdapterInput, FusionInput, HeadInput } from "./model/folders.ts";
 export type { Compat, LayerRouting, LoadReport, RunInput, RunOptions, RunOutput, Tensor } from "./model/types.ts";
 export type { LoadOptions, LoadProgress } from "./model/load.ts";
 export { adapterFiles, fusionFiles, headFiles, setupFiles, taskFiles } from "./model/save.ts";
+export { modelFiles } from "./model/save-host.ts";
+export type { SaveModelOptions } from "./model/save-host.ts";
 export type { SaveAdapterOptions, SaveOptions } from "./model/save.ts";
 export { averageFusionWeights, dropFusion, forceFusion, pruneFusion } from "./model/fusion-tools.ts";
 export type { FusionAverage, Pruning } from "./model/fusion-tools.ts";

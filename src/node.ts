@@ -11,6 +11,8 @@ import type { LoadOptions } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
 import { adapterFiles, fusionFiles, headFiles, setupFiles, taskFileNames, taskFiles, twinsOf } from "./model/save.ts";
 import type { SaveAdapterOptions, SaveOptions } from "./model/save.ts";
+import { modelFiles } from "./model/save-host.ts";
+import type { SaveModelOptions } from "./model/save-host.ts";
 import { saveFolder } from "./node/save.ts";
 
 export * from "./common.ts";
@@ -42,6 +44,15 @@ export async function loadModel(
   const { tokenizer, ...rest } = options;
   const named = tokenizer === undefined || isTokenizerName(tokenizer) ? tokenizer : folderOf(tokenizer);
   return loadFolder(gpu, folderOf(folder), named === undefined ? rest : { ...rest, tokenizer: named }, folderOf);
+}
+
+/**
+ * Writes the host of a model to a folder, made if need be: configuration, weights as they are now, and the tokenizer's files.
+ * @throws EngineError UNSUPPORTED; BAD_INPUT for values that f16 cannot hold; BAD_FILE when the disk refuses
+ * @example await saveModel(model, "models/mine");
+ */
+export async function saveModel(model: Model, folder: string | URL, options: SaveModelOptions = {}): Promise<void> {
+  await saveFolder(pathOf(folder), await modelFiles(model, options));
 }
 
 /**

@@ -5,8 +5,9 @@
 
 import { allocateUnfolded, writeUnfolded } from "../../src/adapters/fusion-build.ts";
 import type { UnfoldedChoice, UnfoldedWeights } from "../../src/adapters/fusion-build.ts";
-import { Fusions, placeKey } from "../../src/adapters/fusions.ts";
-import type { Fusion, FusionPlace, FusionSite } from "../../src/adapters/fusions.ts";
+import { placeKey } from "../../src/adapters/fusion-sites.ts";
+import type { Fusion, FusionPlace, FusionSite } from "../../src/adapters/fusion-sites.ts";
+import { Fusions } from "../../src/adapters/fusions.ts";
 import { need } from "../../src/adapters/tensors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { Parameters } from "../../src/graph/parameters.ts";

@@ -1,7 +1,8 @@
-/** @file How a bank's tables are named on the GPU, and how a bottleneck is laid out in a slot. */
+/** @file How a bank's tables are named on the GPU, and how a bottleneck is laid out in a slot, there and back. */
 
 import { adapterStride } from "../ops/adapter.ts";
-import type { BottleneckEntry } from "./packed.ts";
+import type { BankEntry, BottleneckEntry } from "./packed.ts";
+import { isBottleneck } from "./packed.ts";
 
 /** Words of a slot's record beside a table of bottlenecks. */
 export const SLOT_WORDS = 4;
@@ -35,4 +36,28 @@ export function slotData(entry: BottleneckEntry, room: number): Float32Array {
   data.set(entry.downBias, up + outputs * room);
   data.set(entry.upBias, up + outputs * room + room);
   return data;
+}
+
+/**
+ * The inverse of {@link slotData}, and of how values are written.
+ * @param entry what the slot was written from
+ * @param data the elements of the slot now
+ */
+export function entryOfSlot(entry: BankEntry, data: Float32Array, room: number): BankEntry {
+  if (!isBottleneck(entry)) return { ...entry, data: data.slice(0, entry.data.length) };
+  const { width } = entry;
+  const { inputs, outputs } = entry.table;
+  const up = new Float32Array(outputs * width);
+  for (let row = 0; row < outputs; row += 1) {
+    const at = room * inputs + row * room;
+    up.set(data.subarray(at, at + width), row * width);
+  }
+  const biases = room * (inputs + outputs);
+  return {
+    ...entry,
+    down: data.slice(0, width * inputs),
+    up,
+    downBias: data.slice(biases, biases + width),
+    upBias: data.slice(biases + room, biases + room + outputs),
+  };
 }

@@ -8,6 +8,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Parameters } from "../graph/parameters.ts";
 import type { Value } from "../graph/value.ts";
 import { adapterStride } from "../ops/adapter.ts";
+import { Constants } from "./constants.ts";
 import { SLOT_WORDS, parameterName, slotData, slotInfo, slotsName } from "./bank-slots.ts";
 import type { BankEntry, BankTable, BottleneckEntry, PackedAdapter } from "./packed.ts";
 import { isBottleneck } from "./packed.ts";
@@ -42,12 +43,13 @@ export interface BankStatus {
 /** The slot of an adapter in one table. */
 export interface SlotStretch {
   readonly table: string;
+  /** The stack of slots. */
   readonly parameter: string;
   readonly slot: number;
   /** Elements of a slot. */
   readonly elements: number;
-  /** How many of them, the last ones, are no matrix: biases and vectors, whose weights are not made to decay. */
-  readonly biases: number;
+  /** Units or rows that a slot has room for; 1 of a vector. */
+  readonly room: number;
 }
 
 interface Table {
@@ -65,6 +67,7 @@ const NEW = " (new)";
 
 /** The resident adapters of one model. */
 export class AdapterBank {
+  readonly constants: Constants;
   readonly #parameters: Parameters;
   readonly #size: BankSize;
   readonly #onEvict: (name: string) => void;
@@ -73,6 +76,8 @@ export class AdapterBank {
   readonly #slots = new Map<Resident, number>();
   /** Slots are laid out once per width of the table, so that a swap only writes. */
   readonly #laidOut = new WeakMap<BottleneckEntry, { readonly room: number; readonly data: Float32Array }>();
+  /** Who stands in the place of a resident that was trained. */
+  readonly #heirs = new WeakMap<Resident, Resident>();
   /** Residents whose slots a training holds. */
   #held: ReadonlySet<Resident> | null = null;
   #count: number;
@@ -81,6 +86,7 @@ export class AdapterBank {
 
   constructor(parameters: Parameters, size: BankSize, onEvict: (name: string) => void = () => undefined) {
     this.#parameters = parameters;
+    this.constants = new Constants(parameters);
     this.#size = size;
     this.#onEvict = onEvict;
     this.#count = size.count ?? DEFAULT_COUNT;
@@ -142,7 +148,7 @@ export class AdapterBank {
    * @throws EngineError NO_CAPACITY when there are not as many slots
    */
   acquire(residents: Iterable<Resident>): void {
-    const wanted = new Set(residents);
+    const wanted = new Set(Array.from(residents, (resident) => this.#heirOf(resident)));
     if (wanted.size > this.#count) this.#grow(wanted);
     for (const resident of wanted) {
       const slot = this.#slots.get(resident);
@@ -161,7 +167,7 @@ export class AdapterBank {
 
   /** @returns the slot of an adapter that {@link acquire} has put into one. */
   slotOf(resident: Resident): number {
-    const slot = this.#slots.get(resident);
+    const slot = this.#slots.get(this.#heirOf(resident));
     if (slot !== undefined) return slot;
     throw new Error(`adapter ${resident.name} is in no slot`);
   }
@@ -171,9 +177,24 @@ export class AdapterBank {
     this.#held = residents;
   }
 
+  /** Puts a resident in the place of one that was trained to it: its slot holds these values. Calls that name that one mean this. */
+  replace(old: Resident, by: Resident): void {
+    const slot = this.slotOf(old);
+    this.#slots.delete(old);
+    this.#slots.set(by, slot);
+    this.#heirs.set(old, by);
+    if (this.#held?.has(old) === true) this.#held = new Set([...this.#held].map((one) => (one === old ? by : one)));
+  }
+
+  #heirOf(resident: Resident): Resident {
+    let heir = resident;
+    for (let next = this.#heirs.get(heir); next !== undefined; next = this.#heirs.get(heir)) heir = next;
+    return heir;
+  }
+
   /** Frees a slot. Its contents stay until the next adapter; nobody reads them. */
   release(resident: Resident): void {
-    this.#slots.delete(resident);
+    this.#slots.delete(this.#heirOf(resident));
   }
 
   /** What an adapter's slot holds, table by table: the parameter that is a stack of slots, and how many elements one of them has. */
@@ -182,9 +203,7 @@ export class AdapterBank {
     return resident.packed.entries.map(({ table: { name } }) => {
       const { table, room } = this.#find(name);
       const [rows, columns] = this.#shape(table, room, 1);
-      const elements = rows * columns;
-      const biases = table.kind === "bottleneck" ? room + table.outputs : table.kind === "vector" ? elements : 0;
-      return { table: name, parameter: parameterName(name), slot, elements, biases };
+      return { table: name, parameter: parameterName(name), slot, elements: rows * columns, room };
     });
   }
 
@@ -211,14 +230,6 @@ export class AdapterBank {
       if (entry !== undefined && isBottleneck(entry)) slots.set(slotInfo(entry), slot * SLOT_WORDS);
     }
     return slots;
-  }
-
-  /** A row of equal values, such as the γ of a norm without an affine part of its own. */
-  constant(b: GraphBuilder, value: number, width: number): Value {
-    const name = `constant.${value}.${width}`;
-    if (!this.#parameters.has(name))
-      this.#parameters.set(name, { shape: [width], element: "f32" }, new Float32Array(width).fill(value));
-    return b.parameter(name, [width]);
   }
 
   #find(name: string): Table {

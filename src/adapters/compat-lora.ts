@@ -64,8 +64,8 @@ function composeParts(parts: readonly Part[], group: MapGroup): BankEntry {
 }
 
 /**
- * B_n A_n … B_1 A_1 of one product, map by map: a map's change is what the next one's A reads, of those that change this
- * map. The B hold their scales.
+ * s_n B_n A_n … s_1 B_1 A_1 of one product, map by map: a map's change is what the next one's A reads, of those that change this
+ * map. The product holds all scales.
  */
 function composeEntries(parts: readonly BottleneckEntry[], group: MapGroup): BottleneckEntry {
   const [first] = parts as [BottleneckEntry];
@@ -87,7 +87,7 @@ function composeEntries(parts: readonly BottleneckEntry[], group: MapGroup): Bot
     for (let row = 0; row < columns; row += 1)
       up.set(product.subarray(row * start.width, (row + 1) * start.width), (map * columns + row) * width + at);
   }
-  return { ...first, width, down, downBias: new Float32Array(width), up, maps: chains.map(({ map }) => map) };
+  return { ...first, width, down, downBias: new Float32Array(width), up, scale: 1, maps: chains.map(({ map }) => map) };
 }
 
 /** What a map adds for what the first A made of its input: [columns, rank of the first]. */
@@ -96,8 +96,8 @@ function composeMap(
   map: number,
   columns: number,
 ): Float32Array {
-  const rows = ({ up, width }: BottleneckEntry): Float32Array =>
-    up.subarray(map * columns * width, (map + 1) * columns * width);
+  const rows = ({ up, width, scale }: BottleneckEntry): Float32Array =>
+    up.subarray(map * columns * width, (map + 1) * columns * width).map((value) => scale * value);
   return others.reduce((made, next) => {
     const inner = multiply(next.down, made, next.width, columns, start.width);
     return Float32Array.from(multiply(rows(next), inner, columns, next.width, start.width));

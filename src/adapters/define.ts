@@ -24,6 +24,8 @@ export interface AdapterSource {
   readonly config: string | Readonly<Record<string, unknown>>;
   /** By canonical name; absent: fresh ones are drawn. */
   readonly tensors?: AdapterTensors | undefined;
+  /** Of fresh ones, where the configuration has none; 0 when absent. */
+  readonly seed?: number | undefined;
   /** File keys that belong to nothing. */
   readonly unexpected?: readonly string[];
   /** For messages. */
@@ -55,7 +57,7 @@ export function defineAdapter(source: AdapterSource, host: AdapterHost, frozen?:
   if (source.tensors === undefined) {
     if (expected === null) throw new EngineError("BAD_CONFIG", "a PEFT adapter needs tensors", { where: source.where });
     const norms = frozen === undefined ? undefined : rowNorms(frozen);
-    return { format: "hub", config: expected, peft: null, tensors: initialTensors(expected, host, undefined, norms) };
+    return { format: "hub", config: expected, peft: null, tensors: initialTensors(expected, host, source.seed, norms) };
   }
   const shapes = expected === null ? peftShapes(source, host) : libraryShapes(expected, source.tensors, host);
   const tensors = checkTensors(source.tensors, shapes, source);
@@ -148,5 +150,5 @@ function peftParts(config: Readonly<Record<string, unknown>>): PeftParts {
     alpha: 1,
     dora: "peft",
   };
-  return { kind: "linear", settings };
+  return { kind: "linear", settings, dropout: Number(config.lora_dropout ?? 0) };
 }

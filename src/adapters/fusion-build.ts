@@ -3,17 +3,19 @@
  * children of any kind.
  */
 
+import { EngineError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Parameters } from "../graph/parameters.ts";
 import type { Value } from "../graph/value.ts";
+import { activation } from "../ops/activation.ts";
 import { elementwise } from "../ops/elementwise.ts";
+import { fill } from "../ops/fill.ts";
 import { fusion, fusionColumns } from "../ops/fusion.ts";
 import { matmul } from "../ops/matmul.ts";
 import type { TensorType } from "../ops/op.ts";
 import { softmax } from "../ops/softmax.ts";
 import { allocateTogether, foldedTypes } from "./fusion-fold.ts";
 import type { FoldedPart, FusionShape } from "./fusion-fold.ts";
-import { transpose } from "./tensors.ts";
 
 /** The result of a fusion. */
 export interface Fused {
@@ -21,6 +23,14 @@ export interface Fused {
   readonly y: Value;
   /** p, a row per token and a column per adapter: [rows, N]. */
   readonly weights: Value;
+}
+
+/** What the scores of a fusion are multiplied by. */
+export interface ScoreFactor {
+  /** [rows, N]; below 0 where an adapter is left out. */
+  readonly value: Value;
+  /** Adapters that take part have different ones, so that what all scores of a row have in common does not cancel. */
+  readonly uneven: boolean;
 }
 
 /** Which resident fusion runs. */
@@ -45,14 +55,14 @@ function product(
     readonly residual?: Value | undefined;
   },
   slotRows: number,
-  rows: { readonly firstRow?: number; readonly rowCount?: number } = {},
+  rows: { readonly firstRow?: number; readonly rowCount?: number; readonly transposed?: boolean } = {},
 ): Value {
   return b.op(matmul, inputs, { ...rows, ...(slot === undefined ? {} : { slot, slotRows }) }).y as Value;
 }
 
 /**
  * A folded fusion: one product with all down-projections and scores, the softmax, one product with all values. Where the query is
- * not what the adapters read there are two first products.
+ * not what the adapters read, and where a gradient is to go back through it, there are two first products.
  * @param inputs x [rows, d] that every adapter reads; query [rows, d], x when absent; residual [rows, d]
  */
 export function buildFoldedFusion(
@@ -74,7 +84,7 @@ export function buildFoldedFusion(
     const matrices = { x: rows, w: resident("first"), bias: resident("first_bias") };
     return product(b, choice, matrices, units + columns, { firstRow, rowCount });
   };
-  const together = query === x;
+  const together = query === x && !b.differentiable;
   const hidden = together ? first(x, 0, units + columns) : first(x, 0, units);
   const score = together ? hidden : first(query, units, columns);
   const mixed = b.op(
@@ -106,18 +116,17 @@ export type UnfoldedShape = Omit<FusionShape, "bottleneck">;
 const INDICATORS = "fusion.indicators";
 
 /** Resident parts of an unfolded fusion: its own matrices, 1/T, and who is not forced to 0. */
-export function unfoldedTypes(shape: UnfoldedShape, form: UnfoldedForm, slots = 1): Record<string, TensorType> {
+export function unfoldedTypes(shape: UnfoldedShape, slots = 1): Record<string, TensorType> {
   const { width, adapters } = shape;
   const matrix: TensorType = { shape: [slots * width, width], element: "f32" };
   const vector: TensorType = { shape: [slots * width], element: "f32" };
-  const diagonal: TensorType = { shape: [slots * adapters, adapters], element: "f32" };
+  const square: TensorType = { shape: [slots * adapters, adapters], element: "f32" };
   return {
     ...(shape.query ? { query: matrix, query_bias: vector } : {}),
-    ...(shape.key ? { key: matrix } : {}),
-    ...(shape.key && form === "literal" ? { key_bias: vector } : {}),
+    ...(shape.key ? { key: matrix, key_bias: vector } : {}),
     ...(shape.value ? { value: matrix } : {}),
-    sharpen: diagonal,
-    keep: diagonal,
+    sharpen: square,
+    keep: square,
   };
 }
 
@@ -133,23 +142,23 @@ export interface UnfoldedWeights {
  * behind where one does not fit.
  */
 export function allocateUnfolded(parameters: Parameters, choice: UnfoldedChoice): void {
-  const { name, shape, form = "pulled", slots = 1 } = choice;
+  const { name, shape, slots = 1 } = choice;
   shareIndicators(parameters, shape);
-  allocateTogether(parameters, name, unfoldedTypes(shape, form, slots));
+  allocateTogether(parameters, name, unfoldedTypes(shape, slots));
 }
 
 /** Frees what {@link allocateUnfolded} made for this fusion alone. */
-export function freeUnfolded(parameters: Parameters, { name, shape, form = "pulled" }: UnfoldedChoice): void {
-  for (const part of Object.keys(unfoldedTypes(shape, form))) parameters.delete(`${name}.${part}`);
+export function freeUnfolded(parameters: Parameters, { name, shape }: UnfoldedChoice): void {
+  for (const part of Object.keys(unfoldedTypes(shape))) parameters.delete(`${name}.${part}`);
 }
 
 function shareIndicators(parameters: Parameters, shape: UnfoldedShape): void {
   const { width, adapters } = shape;
   const { rows, columns } = indicatorTypes(shape);
   if (!parameters.has(rows.name)) {
-    // Row N − 1 of 2 N − 1 is ones: N rows from N − 1 − a on have theirs at row a.
-    const ones = new Float32Array((2 * adapters - 1) * width).fill(1, (adapters - 1) * width, adapters * width);
-    parameters.set(rows.name, rows.type, ones);
+    // Row N − 1 of the first 2 N − 1 is ones: N rows from N − 1 − a on have theirs at row a. N rows behind them are ones, all of them.
+    const ones = new Float32Array((3 * adapters - 1) * width).fill(1, (adapters - 1) * width, adapters * width);
+    parameters.set(rows.name, rows.type, ones.fill(1, (2 * adapters - 1) * width));
   }
   if (!parameters.has(columns.name)) {
     const ones = Float32Array.from({ length: adapters * width * adapters }, (_, at) =>
@@ -166,8 +175,8 @@ export function writeUnfolded(
   weights: UnfoldedWeights,
   setting: { readonly slot?: number; readonly temperature?: number; readonly forced?: readonly number[] } = {},
 ): void {
-  const { name, shape, form = "pulled" } = choice;
-  const { width, adapters } = shape;
+  const { name, shape } = choice;
+  const { adapters } = shape;
   const { slot = 0, temperature = 1, forced = [] } = setting;
   const write = (part: string, data: Float32Array): void =>
     parameters.write(`${name}.${part}`, data, slot * data.length);
@@ -176,49 +185,72 @@ export function writeUnfolded(
     write("query_bias", weights.query.bias);
   }
   if (weights.key !== undefined) {
-    write("key", form === "pulled" ? transpose(weights.key.weight, width, width) : weights.key.weight);
-    if (form === "literal") write("key_bias", weights.key.bias);
+    write("key", weights.key.weight);
+    write("key_bias", weights.key.bias);
   }
   if (weights.value !== undefined) write("value", weights.value.weight);
-  const diagonal = (at: (a: number) => number): Float32Array => {
-    const matrix = new Float32Array(adapters * adapters);
-    for (let a = 0; a < adapters; a += 1) matrix[a * (adapters + 1)] = at(a);
-    return matrix;
-  };
-  write(
-    "sharpen",
-    diagonal(() => 1 / temperature),
-  );
+  writeTemperature(parameters, choice, temperature, slot);
   write(
     "keep",
-    diagonal((a) => (forced.includes(a) ? 0 : 1)),
+    diagonal(adapters, (a) => (forced.includes(a) ? 0 : 1)),
   );
+}
+
+/** Writes 1/T of a slot of an unfolded fusion. */
+export function writeTemperature(
+  parameters: Parameters,
+  { name, shape: { adapters } }: UnfoldedChoice,
+  temperature: number,
+  slot = 0,
+): void {
+  const data = diagonal(adapters, () => 1 / temperature);
+  parameters.write(`${name}.sharpen`, data, slot * data.length);
+}
+
+function diagonal(size: number, at: (a: number) => number): Float32Array {
+  const matrix = new Float32Array(size * size);
+  for (let a = 0; a < size; a += 1) matrix[a * (size + 1)] = at(a);
+  return matrix;
 }
 
 /**
  * A fusion of children of any kind.
  * @param inputs children v_1 … v_N [rows, d], scaled up-outputs or whatever a child gives; query q0 and residual [rows, d]
+ * @throws EngineError UNSUPPORTED for factors of a stack of slots
  */
 export function buildUnfoldedFusion(
   b: GraphBuilder,
-  inputs: { readonly children: readonly Value[]; readonly query: Value; readonly residual: Value },
+  inputs: {
+    readonly children: readonly Value[];
+    readonly query: Value;
+    readonly residual: Value;
+    readonly factor?: ScoreFactor | undefined;
+  },
   choice: UnfoldedChoice,
 ): Fused {
   const { name, shape, form = "pulled", slots = 1 } = choice;
   const { width, adapters, residualBefore } = shape;
-  const types = unfoldedTypes(shape, form, slots);
+  const types = unfoldedTypes(shape, slots);
   const resident = (part: string): Value => b.parameter(`${name}.${part}`, (types[part] as TensorType).shape);
   const through = (part: string, x: Value, residual?: Value): Value =>
     product(b, choice, { x, w: resident(part), residual, bias: biasOf(part) }, width);
   const biasOf = (part: string): Value | undefined =>
     types[`${part}_bias`] === undefined ? undefined : resident(`${part}_bias`);
-  const { children, residual } = inputs;
+  const { children, residual, factor } = inputs;
   const literal = form === "literal";
 
-  let query = shape.query ? through("query", inputs.query) : inputs.query;
-  if (shape.key && !literal) query = through("key", query);
+  const query = shape.query ? through("query", inputs.query) : inputs.query;
+  const pulled = shape.key && !literal;
+  const asked = pulled ? product(b, choice, { x: query, w: resident("key") }, width, { transposed: true }) : query;
   const keys = shape.key && literal ? children.map((child) => through("key", child)) : children;
-  const scores = product(b, choice, { x: scoresOf(b, query, keys, shape), w: resident("sharpen") }, adapters);
+  let raw = scoresOf(b, asked, keys, shape);
+  if (factor !== undefined) {
+    if (choice.slot !== undefined)
+      throw new EngineError("UNSUPPORTED", "the scores of a stack of fusions have no factors", { where: name });
+    if (pulled && factor.uneven) raw = withKeyBias(b, raw, { query, bias: resident("key_bias") }, shape);
+    raw = multiplied(b, raw, factor.value);
+  }
+  const scores = product(b, choice, { x: raw, w: resident("sharpen") }, adapters);
   const shares = b.op(softmax, { x: scores }, {}).y as Value;
   const weights = product(b, choice, { x: shares, w: resident("keep") }, adapters);
 
@@ -231,13 +263,38 @@ export function buildUnfoldedFusion(
   return { y: residualBefore ? through("value", add(sum, residual)) : through("value", sum, residual), weights };
 }
 
+/** scores + q · ck in every column: it cancels in a softmax of scores that have one factor, and is left out there. */
+function withKeyBias(
+  b: GraphBuilder,
+  scores: Value,
+  { query, bias }: { readonly query: Value; readonly bias: Value },
+  shape: UnfoldedShape,
+): Value {
+  const { name, type } = indicatorTypes(shape).rows;
+  const x = b.op(elementwise, { a: query, b: bias }, { operation: "mul" }).y as Value;
+  const rows = { firstRow: 2 * shape.adapters - 1, rowCount: shape.adapters };
+  return b.op(matmul, { x, w: b.parameter(name, type.shape), residual: scores }, rows).y as Value;
+}
+
+/** Scores that are this far below the others have no weight. */
+const FAR_BELOW = 1e30;
+
+/** scores ⊙ factor, far below all others where the factor is below 0. */
+function multiplied(b: GraphBuilder, scores: Value, factor: Value): Value {
+  const both = (operation: "add" | "sub" | "mul", left: Value, right: Value): Value =>
+    b.op(elementwise, { a: left, b: right }, { operation }).y as Value;
+  const kept = b.op(activation, { x: factor }, { kind: "relu" }).y as Value;
+  const far = b.op(fill, { x: factor }, { value: FAR_BELOW }).y as Value;
+  return both("add", both("mul", scores, kept), both("mul", both("sub", factor, kept), far));
+}
+
 function indicatorTypes({
   width,
   adapters,
 }: UnfoldedShape): Record<"rows" | "columns", { name: string; type: TensorType }> {
   const name = `${INDICATORS}.${adapters}.${width}`;
   return {
-    rows: { name: `${name}.rows`, type: { shape: [2 * adapters - 1, width], element: "f32" } },
+    rows: { name: `${name}.rows`, type: { shape: [3 * adapters - 1, width], element: "f32" } },
     columns: { name: `${name}.columns`, type: { shape: [adapters * width, adapters], element: "f32" } },
   };
 }

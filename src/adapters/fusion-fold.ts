@@ -223,7 +223,7 @@ function foldInputs(
 }
 
 /** X: a row per unit, then a row per adapter for its bias; all times the adapter's scale. */
-function stackUnits({ width, adapters, bottleneck }: FusionShape, fused: readonly FusedAdapter[]): Float32Array {
+export function stackUnits({ width, adapters, bottleneck }: FusionShape, fused: readonly FusedAdapter[]): Float32Array {
   const units = new Float32Array(fusionColumns(adapters, bottleneck) * width);
   fused.forEach(({ up, upBias, scale, width: used }, a) => {
     const first = a * bottleneck * width;
@@ -236,7 +236,7 @@ function stackUnits({ width, adapters, bottleneck }: FusionShape, fused: readonl
 }
 
 /** The down-projections, a room per adapter. */
-function stackDown(
+export function stackDown(
   { width, adapters, bottleneck }: FusionShape,
   fused: readonly FusedAdapter[],
 ): { weight: Float32Array; bias: Float32Array } {

@@ -1,68 +1,36 @@
 /**
  * @file The fusions of one model: weights by name, folded on the GPU for the adapters that they join (DESIGN §5.2). A fusion
- * is folded anew when one of its adapters was replaced, a weight forced to 0, or adapters pruned.
+ * is folded anew when one of its adapters was replaced, a weight forced to 0, or adapters pruned. While it is trained its own matrices
+ * are resident instead, and whatever runs computes it from them.
  */
 
 import { EngineError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Parameters } from "../graph/parameters.ts";
-import type { Place } from "./structure.ts";
-import type { Resident } from "./bank.ts";
-import type { FusionChoice, UnfoldedChoice } from "./fusion-build.ts";
-import { allocateUnfolded, freeUnfolded, writeUnfolded } from "./fusion-build.ts";
-import type { UnfoldedWeights } from "./fusion-build.ts";
-import type { FusionConfig } from "./fusion-config.ts";
 import { fusionTemperature } from "./fusion-config.ts";
-import { FusionFolder, allocateFolded, freeFolded, fusionRoom } from "./fusion-fold.ts";
-import type { FusedAdapter, FusionShape } from "./fusion-fold.ts";
-import { isBottleneck } from "./packed.ts";
-import type { BottleneckEntry } from "./packed.ts";
+import { FusionFolder } from "./fusion-fold.ts";
+import type { FusionShape } from "./fusion-fold.ts";
+import { fillSite, freeSite, keptOf, placeKey, reheatSite, sameChildren, siteFor } from "./fusion-sites.ts";
+import type { Fusion, FusionChild, FusionPlace, FusionSite, TrainedForm } from "./fusion-sites.ts";
+import { shareIdentity, trainedParts } from "./fusion-trained.ts";
+import { misfits, need, refuseMisfits } from "./tensors.ts";
 import type { AdapterTensors } from "./tensors.ts";
-import { need } from "./tensors.ts";
 
-/** Where a fusion stands. */
-export interface FusionPlace {
-  readonly layer: number;
-  readonly place: Place;
+/** A part of a fusion that is trained: a resident parameter of its own. */
+export interface FusionStretch {
+  readonly parameter: string;
+  readonly elements: number;
+  /** It is no matrix. */
+  readonly bias: boolean;
+  /** Its tensor among those of the fusion. */
+  readonly tensor: string;
 }
-
-/** The weights of a fusion and what was done to it. */
-export interface Fusion {
-  /** Names of the adapters (of the last one of a nested stack), in order. */
-  readonly names: readonly string[];
-  readonly config: FusionConfig;
-  readonly tensors: AdapterTensors;
-  /** Where at least one of its adapters stands. */
-  readonly places: readonly FusionPlace[];
-  /** Adapters left out of the softmax, by `layer.place`. */
-  readonly pruned: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Adapters whose weight is 0 after the softmax. */
-  readonly forced: ReadonlySet<string>;
-  /** Layers without this fusion. */
-  readonly dropped: ReadonlySet<number>;
-}
-
-/** One child of a fusion: its adapters in order, of which the last one at a place is fused, and whether that reads the fusion's own x. */
-export interface FusionChild {
-  readonly residents: readonly Resident[];
-  readonly direct: boolean;
-}
-
-/** How a fusion is computed at one place. */
-export type FusionSite =
-  | { readonly form: "folded"; readonly choice: FusionChoice; readonly children: readonly number[] }
-  | { readonly form: "unfolded"; readonly choice: UnfoldedChoice; readonly children: readonly number[] };
 
 interface Prepared {
   readonly fusion: Fusion;
   readonly children: readonly FusionChild[];
   readonly compatCalls: number | undefined;
-  readonly sites: ReadonlyMap<string, FusionSite>;
-}
-
-/** @returns the key of a place, as in the canonical names of tensors. */
-export function placeKey({ layer, place }: FusionPlace): string {
-  return `${layer}.${place}`;
+  readonly sites: ReadonlyMap<string, { readonly at: FusionPlace; readonly site: FusionSite }>;
 }
 
 /** Fusions by name. */
@@ -72,6 +40,7 @@ export class Fusions {
   readonly #width: number;
   readonly #known = new Map<string, Fusion>();
   readonly #prepared = new Map<string, Prepared>();
+  readonly #held = new Map<string, TrainedForm>();
   readonly #versions = new Map<string, number>();
   readonly #calls = new Map<string, number>();
 
@@ -100,16 +69,20 @@ export class Fusions {
     });
   }
 
-  /** Adds a fusion, or changes one; what was folded is folded anew before the next run. */
+  /**
+   * Adds a fusion, or changes one; what was folded is folded anew before the next run.
+   * @throws EngineError UNSUPPORTED for one that is trained: what is on the GPU is newer than what would be folded
+   */
   set(name: string, fusion: Fusion): void {
+    if (this.#held.has(name)) throw heldError(name, "cannot be changed");
     this.#known.set(name, fusion);
-    this.#versions.set(name, (this.#versions.get(name) ?? 0) + 1);
+    this.#change(name);
   }
 
   /** Forgets a fusion and frees what was folded. */
   delete(name: string): void {
-    const prepared = this.#prepared.get(name);
-    if (prepared !== undefined) this.#free(name, prepared);
+    this.#free(name);
+    this.#held.delete(name);
     this.#known.delete(name);
   }
 
@@ -130,7 +103,7 @@ export class Fusions {
 
   /** @returns how a prepared fusion is computed at a place, or null where it has nothing. */
   siteOf(name: string, at: FusionPlace): FusionSite | null {
-    return this.#prepared.get(name)?.sites.get(placeKey(at)) ?? null;
+    return this.#prepared.get(name)?.sites.get(placeKey(at))?.site ?? null;
   }
 
   /** @returns which of a fusion's children take part at a place: the last of these that stands there says what all read. */
@@ -139,8 +112,9 @@ export class Fusions {
   }
 
   /**
-   * Folds a fusion for its adapters, unless that is done.
+   * Folds a fusion for its adapters, unless that is done; of one that is trained, puts its matrices on the GPU, once.
    * @param compatCalls forward passes so far, where upstream's falling temperature is reproduced
+   * @throws EngineError LIMIT; UNSUPPORTED for a fusion that is trained, with other adapters than those it was prepared for
    */
   async prepare(name: string, children: readonly FusionChild[], compatCalls?: number): Promise<void> {
     const fusion = this.get(name);
@@ -148,149 +122,159 @@ export class Fusions {
     const calls = fusion.config.temperature ? compatCalls : undefined;
     if (known !== undefined && known.fusion === fusion && sameChildren(known.children, children)) {
       if (known.compatCalls === calls) return;
+      if (this.#held.has(name)) return this.#reheat(name, known, calls);
     }
-    if (known !== undefined) this.#free(name, known);
-    const sites = new Map<string, FusionSite>();
-    const prepared = { fusion, children, compatCalls: calls, sites };
-    this.#prepared.set(name, prepared);
+    if (known !== undefined && this.#held.has(name)) throw heldError(name, "cannot join other adapters");
+    this.#free(name);
+    const sites = new Map<string, { at: FusionPlace; site: FusionSite }>();
+    this.#prepared.set(name, { fusion, children, compatCalls: calls, sites });
     const folders = new Map<string, FusionFolder>();
+    const folder = async (shape: FusionShape): Promise<FusionFolder> => {
+      const made = folders.get(JSON.stringify(shape)) ?? (await FusionFolder.create(this.#gpu, shape));
+      folders.set(JSON.stringify(shape), made);
+      return made;
+    };
+    const temperature = fusionTemperature(fusion.config, calls);
+    const held = this.#held.get(name) ?? null;
     try {
+      if (held !== null && isRegularised(fusion)) shareIdentity(this.#parameters, this.#width);
       for (const at of fusion.places.filter(({ layer }) => !fusion.dropped.has(layer))) {
-        const site = this.#siteFor(name, fusion, children, at);
+        const site = siteFor({ name, fusion, children, width: this.#width, held }, at);
         if (site === null) continue;
-        await this.#fill(site, prepared, at, folders);
-        sites.set(placeKey(at), site);
+        await fillSite(this.#parameters, site, at, { fusion, children, temperature, folder });
+        sites.set(placeKey(at), { at, site });
       }
     } catch (error) {
-      this.#free(name, prepared);
+      this.#free(name);
       throw error;
     } finally {
-      for (const folder of folders.values()) await folder.dispose();
+      for (const made of folders.values()) await made.dispose();
     }
   }
 
-  #siteFor(name: string, fusion: Fusion, children: readonly FusionChild[], at: FusionPlace): FusionSite | null {
-    const kept = keptOf(fusion, at, children.length);
-    const present = kept.flatMap((index) => {
-      const child = children[index] as FusionChild;
-      const found = fusedAt(child, at);
-      return found === null ? [] : [{ child, ...found, index }];
-    });
-    if (present.length === 0) return null;
-    const { query, key, value, residual_before } = fusion.config;
-    const shape: FusionShape = {
-      width: this.#width,
-      adapters: present.length,
-      bottleneck: fusionRoom(Math.max(...present.map(({ entry }) => entry.width))),
-      query,
-      key,
-      value,
-      residualBefore: residual_before,
-    };
-    const plain =
-      present.every(({ child, resident }) => child.direct && !readsNormed(resident, at)) && foldingPays(shape);
-    const choice = { name: `fusion.${name}.${placeKey(at)}`, shape };
-    return { form: plain ? "folded" : "unfolded", choice, children: present.map(({ index }) => index) };
+  /**
+   * Keeps the matrices of a fusion on the GPU from the next {@link prepare} on, as parameters that may be trained: whatever runs
+   * computes the fusion from them. Until {@link release}.
+   * @throws EngineError UNKNOWN_NAME; UNSUPPORTED for one that is held already
+   */
+  hold(name: string, form: TrainedForm = "folded"): void {
+    this.get(name);
+    if (this.#held.has(name)) throw heldError(name, "is trained by one trainer at a time");
+    this.#free(name);
+    this.#held.set(name, form);
+    this.#change(name);
   }
 
-  async #fill(
-    site: FusionSite,
-    prepared: Prepared,
-    at: FusionPlace,
-    folders: Map<string, FusionFolder>,
-  ): Promise<void> {
-    const { fusion, children, compatCalls } = prepared;
-    const temperature = fusionTemperature(fusion.config, compatCalls);
-    const weights = weightsAt(fusion, at);
-    const { choice } = site;
-    const forced = site.children.flatMap((index, place) =>
-      fusion.forced.has(fusion.names[index] as string) ? [place] : [],
+  /**
+   * @returns what is trained of a fusion that is held and prepared, place by place
+   * @throws EngineError BAD_CONFIG for one that no active composition has prepared
+   */
+  stretchesOf(name: string): readonly FusionStretch[] {
+    const { tensors } = this.get(name);
+    const prepared = this.#prepared.get(name);
+    if (!this.#held.has(name) || prepared === undefined)
+      throw new EngineError("BAD_CONFIG", `the fusion ${name} is not in what is active`, {
+        where: name,
+        fix: "activate it with setActive(fuse(...)) before it is trained",
+      });
+    return [...prepared.sites].flatMap(([key, { site }]) =>
+      trainedParts(site.choice.shape).map(({ part, tensor }): FusionStretch => {
+        const whole = `layers.${key}.${tensor}`;
+        const { data, shape } = need(tensors, whole);
+        return {
+          parameter: `${site.choice.name}.${part}`,
+          elements: data.length,
+          bias: shape.length === 1,
+          tensor: whole,
+        };
+      }),
     );
-    if (site.form === "unfolded") {
-      allocateUnfolded(this.#parameters, choice);
-      writeUnfolded(this.#parameters, choice, weights, { temperature, forced });
-      return;
-    }
-    allocateFolded(this.#parameters, choice.name, choice.shape);
-    const key = JSON.stringify(choice.shape);
-    const folder = folders.get(key) ?? (await FusionFolder.create(this.#gpu, choice.shape));
-    folders.set(key, folder);
-    const fused = site.children.map((index, place): FusedAdapter => ({
-      ...(fusedAt(children[index] as FusionChild, at) as { entry: BottleneckEntry }).entry,
-      ...(forced.includes(place) ? { state: "forced" } : {}),
-    }));
-    await folder.fold(fused, weights, { parameters: this.#parameters, name: choice.name, temperature });
   }
 
-  #free(name: string, { sites }: Prepared): void {
-    for (const { form, choice } of sites.values()) {
-      if (form === "folded") freeFolded(this.#parameters, choice.name, choice.shape);
-      else freeUnfolded(this.#parameters, choice);
-    }
-    this.#prepared.delete(name);
+  /** @returns the parameters that hold Wv of a fusion that is held, where its configuration asks for the regulariser (MATHS §2.4). */
+  regularisedOf(name: string): readonly string[] {
+    if (!isRegularised(this.get(name))) return [];
+    return this.stretchesOf(name).flatMap(({ parameter, tensor }) =>
+      tensor.endsWith(".value.weight") ? [parameter] : [],
+    );
+  }
+
+  /**
+   * Gives a fusion other weights: they are folded before the next run, or of one that is held written to what is trained.
+   * @throws EngineError UNKNOWN_NAME; BAD_WEIGHTS for tensors that do not fit, all of them listed
+   */
+  replace(name: string, tensors: AdapterTensors): void {
+    const fusion = this.get(name);
+    const shapes = new Map([...fusion.tensors].map(([tensor, { shape }]) => [tensor, shape]));
+    const problems = misfits(tensors, shapes);
+    refuseMisfits(`what should replace fusion ${name} does not fit`, problems, {
+      where: name,
+      fix: "check its shapes",
+    });
+    this.#define(name, tensors);
+    if (!this.#held.has(name)) this.#change(name);
+    else if (this.#prepared.has(name))
+      for (const { parameter, tensor } of this.stretchesOf(name))
+        this.#parameters.write(parameter, need(tensors, tensor).data);
+  }
+
+  /** Reads what was trained of a fusion that is held: its definition is that from then on. */
+  async takeBack(name: string): Promise<void> {
+    const stretches = this.stretchesOf(name);
+    const { tensors } = this.get(name);
+    const found = await this.#gpu.read(stretches.map(({ parameter }) => this.#parameters.slice(parameter)));
+    const read = stretches.map(({ tensor }, index) => {
+      const data = new Float32Array(found[index] as ArrayBuffer);
+      return [tensor, { shape: need(tensors, tensor).shape, data }] as const;
+    });
+    this.#define(name, new Map([...tensors, ...read]));
+  }
+
+  /** Changes the definition; of one that is held what was prepared stays. */
+  #define(name: string, tensors: AdapterTensors): void {
+    const changed = { ...this.get(name), tensors };
+    const prepared = this.#prepared.get(name);
+    this.#known.set(name, changed);
+    if (prepared !== undefined && this.#held.has(name)) this.#prepared.set(name, { ...prepared, fusion: changed });
+  }
+
+  /**
+   * Ends what {@link hold} began: what was taken back by then is folded before the next run, what was not is lost. Parameters that were
+   * packed must have been unpacked.
+   */
+  release(name: string): void {
+    if (!this.#held.delete(name)) return;
+    this.#free(name);
+    this.#change(name);
+  }
+
+  #reheat(name: string, known: Prepared, compatCalls: number | undefined): void {
+    const temperature = fusionTemperature(known.fusion.config, compatCalls);
+    for (const { at, site } of known.sites.values()) reheatSite(this.#parameters, site, at, { ...known, temperature });
+    this.#prepared.set(name, { ...known, compatCalls });
+  }
+
+  /** What is resident of it is made anew. */
+  #change(name: string): void {
     this.#versions.set(name, this.version(name) + 1);
   }
+
+  #free(name: string): void {
+    const prepared = this.#prepared.get(name);
+    if (prepared === undefined) return;
+    for (const { site } of prepared.sites.values()) freeSite(this.#parameters, site);
+    this.#prepared.delete(name);
+    this.#change(name);
+  }
 }
 
-/** Numbers of the children that are not pruned; none in a dropped layer. */
-function keptOf({ names, pruned, dropped }: Fusion, at: FusionPlace, children: number): readonly number[] {
-  if (dropped.has(at.layer)) return [];
-  const gone = pruned.get(placeKey(at));
-  return Array.from({ length: children }, (_, index) => index).filter(
-    (index) => gone?.has(names[index] as string) !== true,
-  );
+function isRegularised({ config }: Fusion): boolean {
+  return config.value && config.regularization;
 }
 
-function sameChildren(a: readonly FusionChild[], b: readonly FusionChild[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every(({ residents, direct }, index) => {
-      const other = b[index] as FusionChild;
-      const same =
-        residents.length === other.residents.length && residents.every((one, i) => one === other.residents[i]);
-      return same && direct === other.direct;
-    })
-  );
-}
-
-/**
- * Multiply-adds a token over d: folded N (3 B + 2), unfolded with the query pulled back 3 d + 2 N B (docs/fusion.md). Wide bottlenecks
- * of many adapters are cheaper one by one.
- */
-function foldingPays({ width, adapters, bottleneck }: FusionShape): boolean {
-  return adapters * (bottleneck + 2) <= 3 * width;
-}
-
-function weightsAt({ config, tensors }: Fusion, at: FusionPlace): UnfoldedWeights {
-  const part = (name: string): Float32Array => need(tensors, `layers.${placeKey(at)}.${name}`).data;
-  const both = (name: string): { weight: Float32Array; bias: Float32Array } => ({
-    weight: part(`${name}.weight`),
-    bias: part(`${name}.bias`),
+function heldError(name: string, what: string): EngineError {
+  return new EngineError("UNSUPPORTED", `the fusion ${name} is being trained: it ${what}`, {
+    where: name,
+    fix: "dispose of the trainer first",
   });
-  return {
-    ...(config.query ? { query: both("query") } : {}),
-    ...(config.key ? { key: both("key") } : {}),
-    ...(config.value ? { value: { weight: part("value.weight") } } : {}),
-  };
-}
-
-/** The last adapter of a child that stands at a place, with its bottleneck there; null without one. */
-function fusedAt({ residents }: FusionChild, at: FusionPlace): { resident: Resident; entry: BottleneckEntry } | null {
-  const found = residents.flatMap((resident) => {
-    const entry = entryOf(resident, at);
-    return entry === null ? [] : [{ resident, entry }];
-  });
-  return found.at(-1) ?? null;
-}
-
-/** The bottleneck of an adapter at a place, or null. */
-function entryOf({ packed }: Resident, { layer, place }: FusionPlace): BottleneckEntry | null {
-  const table = packed.structure.layers[layer]?.bottlenecks[place]?.table;
-  const entry = packed.entries.find((one) => one.table.name === table);
-  return entry !== undefined && isBottleneck(entry) ? entry : null;
-}
-
-/** A bottleneck with a norm of its own does not read what the others read. */
-function readsNormed({ packed }: Resident, { layer, place }: FusionPlace): boolean {
-  return packed.structure.layers[layer]?.bottlenecks[place]?.normBefore === true;
 }

@@ -1,6 +1,7 @@
 /**
  * @file Prediction heads: y = W_n·act(… act(W_1·x + c_1) …) + c_n on one token of every sequence, on the pooled output,
- * or on every token (MATHS §3.1). Dropout is off, so it only counts in the numbers of the modules.
+ * or on every token (MATHS §3.1). In a training step what every linear map reads loses elements; elsewhere dropout only counts in the
+ * numbers of the modules.
  */
 
 import { EngineError } from "../errors.ts";
@@ -30,6 +31,8 @@ export interface HeadParts {
   readonly count: string;
   /** The linear map of a module number: "1", "4", "7", … */
   readonly weight: (module: string) => HeadLinear;
+  /** Leaves out elements of what the linear map of a module number reads; absent outside of a training step. */
+  readonly leaveOut?: (x: Value, module: string) => Value;
 }
 
 interface Module {
@@ -98,6 +101,7 @@ export function buildHead(
   let x = headInput(b, config, hidden, segments, parts);
   for (const { key, out, last } of modulesOf(config, width)) {
     const { w, bias, slot } = parts.weight(key);
+    x = parts.leaveOut?.(x, key) ?? x;
     x = b.op(matmul, { x, w, bias }, slot === undefined ? {} : { slot, slotRows: out }).y as Value;
     const kind = config.activation_function;
     if (!last && kind !== null) x = b.op(activation, { x }, { kind }).y as Value;

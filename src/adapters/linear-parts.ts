@@ -35,7 +35,7 @@ function gateOf(tensors: AdapterTensors, prefix: string): LinearPart["gate"] {
   return weight === undefined ? null : { weight, bias: need(tensors, `${prefix}gate.bias`).data[0] as number };
 }
 
-/** A [r, in] and B [out, r] without their scale; VeRA's frozen pair between its two trained matrices. */
+/** A [r, in] and B [out, r]; VeRA's frozen pair between its two trained matrices. */
 function lowRank(tensors: AdapterTensors, prefix: string): { a: Float32Array; b: Float32Array; rank: number } {
   const veraD = tensors.get(`${prefix}vera_D`);
   if (veraD === undefined) {
@@ -74,10 +74,8 @@ function loraPart(
   const { a, b, rank } = lowRank(tensors, prefix);
   const factor = settings.scale(layer, map);
   const magnitude = tensors.get(`${prefix}m.weight`)?.data;
-  const scaled = (data: Float32Array): Float32Array => data.map((value) => value * factor);
-  const own = tensors.get(`${prefix}lora_bias`)?.data;
-  const bias = own === undefined ? null : scaled(own);
-  const part = { kind: "lora", map, rank, a, b: scaled(b), bias, gate: gateOf(tensors, prefix) } as const;
+  const bias = tensors.get(`${prefix}lora_bias`)?.data ?? null;
+  const part = { kind: "lora", map, rank, a, b, factor, bias, gate: gateOf(tensors, prefix) } as const;
   if (magnitude === undefined) return { ...part, scale: null, shift: null };
   if (frozen === undefined) {
     throw new EngineError("UNSUPPORTED", "DoRA needs the frozen weights", { where: `${prefix}m.weight` });

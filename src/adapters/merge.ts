@@ -54,7 +54,7 @@ function shiftOf(
   vector: BottleneckEntry | ValueEntry | undefined,
   { shift }: LinearStructure,
 ): readonly number[] {
-  const own = low !== undefined && isBottleneck(low) ? [...low.upBias] : [];
+  const own = low !== undefined && isBottleneck(low) ? Array.from(low.upBias, (value) => low.scale * value) : [];
   if (!shift || vector === undefined || isBottleneck(vector)) return own;
   const outputs = own.length;
   const at = vectorLayout(outputs, 0).shift;
@@ -62,13 +62,13 @@ function shiftOf(
 }
 
 function addLowRank(
-  { up, down, upBias, table, width }: BottleneckEntry,
+  { up, down, upBias, table, width, scale }: BottleneckEntry,
   weight: Float32Array,
   bias: Float32Array | null,
 ): void {
   const delta = multiply(up, down, table.outputs, width, table.inputs);
-  for (let at = 0; at < weight.length; at += 1) weight[at] = (weight[at] as number) + (delta[at] as number);
-  bias?.forEach((value, row) => (bias[row] = value + (upBias[row] as number)));
+  for (let at = 0; at < weight.length; at += 1) weight[at] = (weight[at] as number) + scale * (delta[at] as number);
+  bias?.forEach((value, row) => (bias[row] = value + scale * (upBias[row] as number)));
 }
 
 function scaleRows(

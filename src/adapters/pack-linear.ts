@@ -17,10 +17,11 @@ export type LinearPart = {
   | {
       readonly kind: "lora";
       readonly rank: number;
-      /** A [r, in] and B [out, r], its scale included. */
+      /** A [r, in] and B [out, r], and the factor of their product. */
       readonly a: Float32Array;
       readonly b: Float32Array;
-      /** A bias [out] of B, its scale included (PEFT's `lora_bias`). */
+      readonly factor: number;
+      /** A bias [out] of B (PEFT's `lora_bias`), which the factor multiplies too. */
       readonly bias: Float32Array | null;
       /** Factor and summand of the sum y + BAx: DoRA. */
       readonly scale: Float32Array | null;
@@ -77,6 +78,12 @@ export function linearStructure(table: string, parts: readonly LinearPart[]): Li
   };
 }
 
+/** The factor of all parts, which stays apart so that B is what the adapter's tensors hold; 1 where they differ, and B takes its own in. */
+function commonFactor(parts: readonly { readonly factor: number }[]): number {
+  const [first, ...others] = parts.map(({ factor }) => factor);
+  return first !== undefined && first !== 0 && others.every((factor) => factor === first) ? first : 1;
+}
+
 function packLora(table: string, group: MapGroup, parts: readonly LinearPart[], shape: GroupShape): BankEntry {
   const maps = GROUPS[group];
   const outputs = maps.length * shape.columns;
@@ -85,13 +92,17 @@ function packLora(table: string, group: MapGroup, parts: readonly LinearPart[], 
   const down = new Float32Array(rank * shape.inputs);
   const up = new Float32Array(outputs * rank);
   const upBias = new Float32Array(outputs);
+  const scale = commonFactor(low);
   let first = 0;
   for (const part of low) {
+    const own = part.factor / scale;
+    const scaled = (data: Float32Array): Float32Array => (own === 1 ? data : data.map((value) => value * own));
+    const b = scaled(part.b);
     down.set(part.a, first * shape.inputs);
     const top = maps.indexOf(part.map) * shape.columns;
     for (let row = 0; row < shape.columns; row += 1)
-      up.set(part.b.subarray(row * part.rank, (row + 1) * part.rank), (top + row) * rank + first);
-    if (part.bias !== null) upBias.set(part.bias, top);
+      up.set(b.subarray(row * part.rank, (row + 1) * part.rank), (top + row) * rank + first);
+    if (part.bias !== null) upBias.set(scaled(part.bias), top);
     first += part.rank;
   }
   return {
@@ -102,7 +113,7 @@ function packLora(table: string, group: MapGroup, parts: readonly LinearPart[], 
     up,
     upBias,
     activation: 0,
-    scale: 1,
+    scale,
     maps: low.map(({ map }) => maps.indexOf(map)),
   };
 }

@@ -25,6 +25,7 @@ interface Draft {
   embedding: EmbeddingStructure;
   readonly entries: BankEntry[];
   readonly written: Set<string>;
+  readonly dropout: Map<string, number>;
   prefixRows: number;
   promptRows: number;
 }
@@ -42,6 +43,11 @@ function add(draft: Draft, entries: readonly BankEntry[]): void {
     draft.written.add(entry.table.name);
     draft.entries.push(entry);
   }
+}
+
+/** Notes the rate of a table's dropout. */
+function dropAt({ dropout }: Draft, table: string, rate: number): void {
+  if (rate > 0) dropout.set(table, rate);
 }
 
 function placesOf(config: BottleneckConfig): Place[] {
@@ -63,6 +69,7 @@ function bottlenecks(draft: Draft, config: BottleneckConfig): void {
       const scope = shared ? "shared." : `layers.${index}.`;
       const prefix = place === "layer" && !shared ? scope : `${scope}${place}.`;
       layer.bottlenecks = { ...layer.bottlenecks, [place]: structure };
+      dropAt(draft, structure.table, config.dropout);
       if (!draft.written.has(structure.table))
         add(draft, packBottleneck(config, tensors, { prefix, structure, width: host.width }));
     }
@@ -84,7 +91,7 @@ export function groupShape(host: AdapterHost, group: MapGroup): GroupShape {
   return shapes[group];
 }
 
-function linearMaps(draft: Draft, settings: PartSettings, frozen: FrozenMap | undefined): void {
+function linearMaps(draft: Draft, settings: PartSettings, frozen: FrozenMap | undefined, rate: number): void {
   const { host, tensors, layers } = draft;
   layers.forEach((layer, index) => {
     const parts = linearParts(tensors, index, settings, frozen);
@@ -95,6 +102,7 @@ function linearMaps(draft: Draft, settings: PartSettings, frozen: FrozenMap | un
       if (layer.linear[group] !== undefined) throw twice(`at the maps ${group} of layer ${index}`);
       const structure = linearStructure(`layers.${index}.${group}`, own);
       layer.linear = { ...layer.linear, [group]: structure };
+      if (structure.lora) dropAt(draft, structure.table, rate);
       add(draft, packLinear(structure, group, own, groupShape(host, group)));
     }
   });
@@ -114,15 +122,17 @@ interface PrefixParts {
   readonly rows: number;
   readonly gates: 0 | 1 | 2;
   readonly activation: ActivationName;
+  readonly rate: number;
 }
 
 /** A tuned prefix: layers that carry it, its rows and its gates. */
-function addPrefix(draft: Draft, { leaveOut, rows, gates, activation }: PrefixParts): void {
+function addPrefix(draft: Draft, { leaveOut, rows, gates, activation, rate }: PrefixParts): void {
   const carrying = draft.layers.flatMap((_, index) => (leaveOut.includes(index) ? [] : [index]));
   for (const index of carrying) {
     const layer = draft.layers[index] as Draft["layers"][number];
     if (layer.prefix !== null) throw twice(`on the keys and values of layer ${index}`);
     layer.prefix = { table: prefixTable(index), gates };
+    dropAt(draft, prefixTable(index), rate);
   }
   draft.prefixRows = rows;
   const width = draft.host.heads * draft.host.headWidth;
@@ -138,12 +148,12 @@ function addPrompt(draft: Draft, place: NonNullable<EmbeddingStructure["prompt"]
 
 function method(draft: Draft, config: MethodConfig, frozen: FrozenMap | undefined): void {
   if (config.architecture === null) bottlenecks(draft, config);
-  else if (config.architecture === "lora") linearMaps(draft, librarySettings(config), frozen);
+  else if (config.architecture === "lora") linearMaps(draft, librarySettings(config), frozen, config.dropout);
   else if (config.architecture === "prompt_tuning") addPrompt(draft, config.combine, config.prompt_length);
   else {
-    const { leave_out: leaveOut, prefix_length: rows, non_linearity } = config;
+    const { leave_out: leaveOut, prefix_length: rows, non_linearity, dropout } = config;
     const gates = config.use_gating ? (config.shared_gating ? 1 : 2) : 0;
-    addPrefix(draft, { leaveOut, rows, gates, activation: non_linearity });
+    addPrefix(draft, { leaveOut, rows, gates, activation: non_linearity, rate: dropout });
   }
 }
 
@@ -155,14 +165,15 @@ function newDraft(host: AdapterHost, tensors: AdapterTensors): Draft {
     embedding: { prompt: null, invertible: false },
     entries: [],
     written: new Set(),
+    dropout: new Map(),
     prefixRows: 0,
     promptRows: 0,
   };
 }
 
-function finish({ layers, embedding, entries, prefixRows, promptRows }: Draft): PackedAdapter {
+function finish({ layers, embedding, entries, dropout, prefixRows, promptRows }: Draft): PackedAdapter {
   const structure: AdapterStructure = { layers, embedding };
-  return { structure, entries, prefixRows, promptRows };
+  return { structure, entries, prefixRows, promptRows, ...(dropout.size > 0 ? { dropout } : {}) };
 }
 
 /**
@@ -183,7 +194,7 @@ export function packAdapter(
 
 /** What a PEFT folder holds, as far as packing asks. */
 export type PeftParts =
-  | { readonly kind: "linear"; readonly settings: PartSettings }
+  | { readonly kind: "linear"; readonly settings: PartSettings; readonly dropout: number }
   | { readonly kind: "prefix"; readonly rows: number }
   | { readonly kind: "prompt"; readonly rows: number };
 
@@ -195,8 +206,9 @@ export function packPeft(
   frozen?: FrozenMap,
 ): PackedAdapter {
   const draft = newDraft(host, tensors);
-  if (parts.kind === "linear") linearMaps(draft, parts.settings, frozen);
-  else if (parts.kind === "prefix") addPrefix(draft, { leaveOut: [], rows: parts.rows, gates: 0, activation: "tanh" });
+  if (parts.kind === "linear") linearMaps(draft, parts.settings, frozen, parts.dropout);
+  else if (parts.kind === "prefix")
+    addPrefix(draft, { leaveOut: [], rows: parts.rows, gates: 0, activation: "tanh", rate: 0 });
   else addPrompt(draft, "words", parts.rows);
   return finish(draft);
 }

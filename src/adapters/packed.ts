@@ -62,6 +62,11 @@ export interface PackedAdapter {
   /** Rows of the prefix in every layer that carries one, and of the prompt. */
   readonly prefixRows: number;
   readonly promptRows: number;
+  /**
+   * Training only: at which rate elements are left out, where that is above 0. Of a bottleneck's table what it gives, of the maps at
+   * `layers.3.qkv` what their LoRA reads, of a prefix's table its rows.
+   */
+  readonly dropout?: ReadonlyMap<string, number>;
 }
 
 /** @returns true for bottlenecks. */

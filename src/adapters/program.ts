@@ -44,6 +44,8 @@ export type Program =
       readonly structureId: number;
       readonly cut: Cut | null;
       readonly pick: (view: View) => Resident | null;
+      /** All that may be picked. */
+      readonly residents: readonly Resident[];
     }
   | { readonly kind: "stack"; readonly children: readonly Program[]; readonly nested: boolean }
   | {
@@ -179,13 +181,14 @@ class Compiler {
       child.kind === "adapter" ? this.#leaf(child.name, scope, ["linear"]) : this.compile(child, scope),
     );
     const pick = (view: View): Resident | null => (scope.when(view) ? resident : null);
-    return [...rest, { kind: "leaf", structure, structureId: id, cut: scope.cut, pick }];
+    return [...rest, { kind: "leaf", structure, structureId: id, cut: scope.cut, pick, residents: [resident] }];
   }
 
   #leaf(name: string, { when, cut, leads }: Scope, without: readonly AdapterPart[] = []): Program {
     const { resident, structure, id } = this.#names.adapter(name, leads ? without : [...without, "embedding"]);
     this.residents.add(resident);
-    return { kind: "leaf", structure, structureId: id, cut, pick: (view) => (when(view) ? resident : null) };
+    const pick = (view: View): Resident | null => (when(view) ? resident : null);
+    return { kind: "leaf", structure, structureId: id, cut, pick, residents: [resident] };
   }
 
   /** A program with what its first adapter has at the embedding: of whole sequences, whatever is chosen further down. */
@@ -197,7 +200,7 @@ class Compiler {
     if (prompt === null && !invertible) return program;
     this.residents.add(resident);
     const pick = (view: View): Resident | null => (scope.when(view) ? resident : null);
-    const lead: Program = { kind: "leaf", structure, structureId: id, cut: scope.cut, pick };
+    const lead: Program = { kind: "leaf", structure, structureId: id, cut: scope.cut, pick, residents: [resident] };
     return { kind: "stack", children: [lead, program], nested: false };
   }
 
@@ -291,7 +294,8 @@ function isEmpty(program: Program): boolean {
 function zip(a: Program, b: Program): Program {
   const pairs = <T>(left: readonly T[], right: readonly T[], join: (x: T, y: T) => T): T[] =>
     left.map((value, index) => join(value, right[index] as T));
-  if (a.kind === "leaf" && b.kind === "leaf") return { ...a, pick: (view) => a.pick(view) ?? b.pick(view) };
+  if (a.kind === "leaf" && b.kind === "leaf")
+    return { ...a, pick: (view) => a.pick(view) ?? b.pick(view), residents: [...a.residents, ...b.residents] };
   if (a.kind === "stack" && b.kind === "stack") return { ...a, children: pairs(a.children, b.children, zip) };
   if (a.kind === "average" && b.kind === "average") {
     const children = pairs(a.children, b.children, zip);
@@ -365,6 +369,7 @@ export function perSequenceProgram(adapters: readonly (string | null)[], names: 
     structureId: id,
     cut: null,
     pick: ({ sequence }) => (adapters[sequence] === name ? resident : null),
+    residents: [resident],
   }));
   const owns = (indices: readonly number[]) => (view: View) =>
     indices.some((index) => found[index]?.name === adapters[view.sequence]);

@@ -6,7 +6,7 @@
 
 import { allocateUnfolded, buildFoldedFusion, buildUnfoldedFusion, writeUnfolded } from "../adapters/fusion-build.ts";
 import type { Fused, UnfoldedChoice, UnfoldedForm, UnfoldedWeights } from "../adapters/fusion-build.ts";
-import type { FusionSite } from "../adapters/fusions.ts";
+import type { FusionSite } from "../adapters/fusion-sites.ts";
 import { need } from "../adapters/tensors.ts";
 import type { AdapterTensors } from "../adapters/tensors.ts";
 import { toleranceFor } from "../cases/case.ts";

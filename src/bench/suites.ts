@@ -1,4 +1,4 @@
-/** @file All suites of the bench, and the names of those that are planned. */
+/** @file All suites of the bench. */
 
 import type { Suite } from "./suite.ts";
 import { adaptersSuite } from "./suites/adapters.ts";
@@ -8,6 +8,7 @@ import { layerSuite } from "./suites/layer.ts";
 import { multitaskSuite } from "./suites/multitask.ts";
 import { routingSuite } from "./suites/routing.ts";
 import { swapSuite } from "./suites/swap.ts";
+import { trainingSuite } from "./suites/training.ts";
 import { warmSuite } from "./suites/warm.ts";
 
 /** The suites in the order in which they are listed and run. */
@@ -19,10 +20,6 @@ export const suites: readonly Suite[] = [
   multitaskSuite,
   swapSuite,
   routingSuite,
+  trainingSuite,
   warmSuite,
 ];
-
-/** Suites that need what is not there yet, with what they wait for. */
-export const plannedSuites: Readonly<Record<string, string>> = {
-  training: "arrives with the training",
-};

@@ -16,6 +16,13 @@ const perRow = (rows: number): OpCase => ({
   tolerance: 0,
 });
 
+const perRows = (rows: number, columns: number): OpCase => ({
+  name: `${columns} values for each of ${rows} rows of 5`,
+  attributes: { value: 1, axes: 1, columns },
+  inputs: () => ({ x: { shape: [rows, 5], data: new Float32Array(rows * 5), rows: "rows" } }),
+  tolerance: 0,
+});
+
 // One dimension of a grid holds 65,535 workgroups of 64 values: from here on it is folded into a second one.
 const FOLDED = 65535 * 64 + 65;
 
@@ -31,5 +38,7 @@ export const fillCases: CaseTable = {
     filled(FOLDED, 3),
     perRow(0),
     perRow(70),
+    perRows(0, 3),
+    perRows(41, 3),
   ],
 };

@@ -7,7 +7,8 @@ import { matrix } from "./case-tensors.ts";
 import { normal, toleranceFor } from "./case.ts";
 import type { CaseTable, CaseTensor, OpCase } from "./case.ts";
 
-interface Setting {
+/** What a case is drawn from. */
+export interface FusionSetting {
   readonly name: string;
   readonly rows: number;
   readonly width: number;
@@ -24,6 +25,8 @@ interface Setting {
   readonly apart?: boolean;
   /** The table holds other fusions before and behind this one, which is named at run time. */
   readonly slotted?: boolean;
+  /** The factor of the score of adapter a in a row; below 0 it is not there. */
+  readonly factor?: (a: number, row: number) => number;
   readonly bench?: boolean;
 }
 
@@ -36,7 +39,8 @@ const member = (width: number, state: NonNullable<FusionMember["state"]>): Fusio
   state,
 });
 
-const settings: readonly Setting[] = [
+/** The settings of all cases. */
+export const fusionSettings: readonly FusionSetting[] = [
   { name: "1 row, 1 adapter of 1", rows: 1, width: 4, members: [1] },
   { name: "no rows", rows: 0, width: 8, members: [8, 8] },
   { name: "one of three fusions", rows: 17, width: 8, members: [8, member(5, "forced"), 3], slotted: true },
@@ -73,16 +77,24 @@ const settings: readonly Setting[] = [
   { name: "one left", rows: 17, width: 8, members: [member(8, "pruned"), 8, member(8, "pruned")] },
   { name: "all pruned", rows: 17, width: 8, members: [member(8, "pruned"), member(8, "pruned")] },
   { name: "all forced", rows: 17, width: 8, members: [member(8, "forced"), member(8, "forced")] },
+  { name: "factors, 0 among them", rows: 17, width: 8, members: [8, 5, 8], factor: (a, row) => ((a + row) % 3) * 0.75 },
+  {
+    name: "factors below 0 leave adapters out, in one row all",
+    rows: 17,
+    width: 8,
+    members: [8, member(8, "forced"), 8, 5],
+    factor: (a, row) => (row === 5 || (a + row) % 3 === 0 ? -1 : 1.25),
+  },
   { name: "room for more", rows: 17, width: 8, members: [8, 8], room: 5 },
   { name: "8 adapters of 48, n = 128", rows: 128, width: 48, members: repeated(8, 48), bench: true },
   { name: "16 adapters of 48, n = 128", rows: 128, width: 48, members: repeated(16, 48), bench: true },
 ];
 
-const membersOf = ({ members }: Setting): FusionMember[] =>
+const membersOf = ({ members }: FusionSetting): FusionMember[] =>
   members.map((value) => (typeof value === "number" ? { width: value, activation: relu } : value));
 
 /** Both parts of all rows, side by side. What no adapter uses is NaN: it must never be read into a result. */
-function partsOf(setting: Setting): { hidden: Float32Array; score: Float32Array; columns: number } {
+function partsOf(setting: FusionSetting): { hidden: Float32Array; score: Float32Array; columns: number } {
   const { rows, width, deviation = 1, offset = (a: number): number => a / 8 } = setting;
   const members = membersOf(setting);
   const room = setting.room ?? members.length;
@@ -102,7 +114,15 @@ function partsOf(setting: Setting): { hidden: Float32Array; score: Float32Array;
   return { hidden, score, columns };
 }
 
-function inputsOf(setting: Setting): Record<string, CaseTensor> {
+/** The factor of every row and adapter; none without. What is left out may hold anything. */
+function factorOf({ rows, members, room = members.length, factor }: FusionSetting): Record<string, CaseTensor> {
+  if (factor === undefined) return {};
+  const data = Float32Array.from({ length: rows * room }, (_, at) => factor(at % room, Math.floor(at / room)));
+  return { factor: matrix(data, room) };
+}
+
+/** Inputs of a setting. */
+export function fusionInputs(setting: FusionSetting): Record<string, CaseTensor> {
   const { rows, width, members, room = members.length, temperature = 1 } = setting;
   const { hidden, score, columns } = partsOf(setting);
   const record = fusionRecord(room, temperature, membersOf(setting));
@@ -110,7 +130,8 @@ function inputsOf(setting: Setting): Record<string, CaseTensor> {
   const records = setting.slotted === true ? [...other, ...record, ...other] : [...record];
   const words = fusionRecordWords(room);
   const table: CaseTensor = { shape: [records.length / words, words], data: Uint32Array.from(records) };
-  if (setting.apart === true) return { hidden: matrix(hidden, room * width), score: matrix(score, columns), table };
+  const given = { table, ...factorOf(setting) };
+  if (setting.apart === true) return { hidden: matrix(hidden, room * width), score: matrix(score, columns), ...given };
   const both = new Float32Array(rows * (room * width + columns));
   for (let row = 0; row < rows; row += 1) {
     const at = row * (room * width + columns);
@@ -118,21 +139,21 @@ function inputsOf(setting: Setting): Record<string, CaseTensor> {
     both.set(score.subarray(row * columns, (row + 1) * columns), at + room * width);
   }
   const joint = matrix(both, room * width + columns);
-  return { hidden: joint, score: joint, table };
+  return { hidden: joint, score: joint, ...given };
 }
 
 /**
  * A weight moves by at most half of the distance of two scores' errors: p (1 − p) <= 1/4, twice. A score of B terms errs by
  * {@link toleranceFor} times its magnitude: √B products of standard deviation σ²/4 each, and its offset; then T divides.
  */
-function toleranceOf(setting: Setting): number {
+export function fusionTolerance(setting: FusionSetting): number {
   const { width, deviation = 1, temperature = 1, offset = (a: number): number => a / 8 } = setting;
   const offsets = setting.members.map((_, a) => Math.abs(offset(a, a)));
   const magnitude = (Math.sqrt(width) * deviation ** 2 + Math.max(...offsets)) / temperature;
   return toleranceFor(width) * (1 + magnitude / 2);
 }
 
-function caseOf(setting: Setting): OpCase {
+function caseOf(setting: FusionSetting): OpCase {
   const { width, members, room = members.length } = setting;
   const slotted = setting.slotted === true;
   return {
@@ -143,12 +164,12 @@ function caseOf(setting: Setting): OpCase {
       ...(setting.apart === true ? {} : { scoreAt: room * width }),
       ...(slotted ? { slot: "fusion" } : {}),
     },
-    inputs: () => inputsOf(setting),
-    tolerance: toleranceOf(setting),
+    inputs: () => fusionInputs(setting),
+    tolerance: fusionTolerance(setting),
     ...(slotted ? { sizes: { fusion: 1 } } : {}),
     ...(setting.bench === true ? { bench: true } : {}),
   };
 }
 
 /** Cases of `fusion`. */
-export const fusionCases: CaseTable = { stem: "fusion", cases: settings.map(caseOf) };
+export const fusionCases: CaseTable = { stem: "fusion", cases: fusionSettings.map(caseOf) };

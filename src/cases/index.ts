@@ -17,6 +17,7 @@ import { elementwiseCases } from "./elementwise.ts";
 import { embeddingCases } from "./embedding.ts";
 import { fillCases } from "./fill.ts";
 import { finiteCheckCases } from "./finite-check.ts";
+import { fusionGradientCases } from "./fusion-gradient.ts";
 import { fusionCases } from "./fusion.ts";
 import { gatherRowsCases } from "./gather-rows.ts";
 import { joinRowsCases } from "./join-rows.ts";
@@ -76,6 +77,7 @@ export const caseTables: readonly CaseTable[] = [
   fillCases,
   finiteCheckCases,
   fusionCases,
+  fusionGradientCases,
   gatherRowsCases,
   joinRowsCases,
   joinRowsGradientCases,

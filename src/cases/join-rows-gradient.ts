@@ -14,6 +14,8 @@ interface Setting {
   readonly width: number;
   /** Columns of the source before and after the joined ones. */
   readonly sides?: readonly [before: number, after: number];
+  /** Of the source the rows that are asked for: a slot of several. */
+  readonly range?: { readonly firstRow: number; readonly rowCount: number };
 }
 
 const SETTINGS: readonly Setting[] = [
@@ -31,6 +33,9 @@ const SETTINGS: readonly Setting[] = [
   { targets: 9, others: 8, rows: 24, width: 16, sides: [2, 2] },
   { targets: 9, others: 8, rows: 24, width: 16, sides: [0, 3] },
   { targets: 9, others: 8, rows: 24, width: 7, sides: [7, 7] },
+  { targets: 9, others: 4, rows: 40, width: 8, range: { firstRow: 3, rowCount: 3 } },
+  { targets: 9, others: 4, rows: 40, width: 3, sides: [1, 2], range: { firstRow: 8, rowCount: 1 } },
+  { targets: 9, others: 4, rows: 40, width: 3, range: { firstRow: 0, rowCount: 0 } },
   // More rows than one dimension of a grid holds.
   { targets: 65_537, others: 5, rows: 50, width: 1 },
 ];
@@ -48,11 +53,11 @@ function entriesOf({ targets, others, rows }: Setting, source: "a" | "b"): Uint3
 }
 
 function caseOf(setting: Setting, source: "a" | "b"): OpCase {
-  const { targets, rows, width, sides = [0, 0] } = setting;
+  const { targets, rows, width, sides = [0, 0], range } = setting;
   const columns = sides[0] + width + sides[1];
   return {
-    name: `${source}, ${rows} of ${targets} x ${width}, sides ${sides.join(" ")}`,
-    attributes: { source, at: sides[0] },
+    name: `${source}, ${rows} of ${targets} x ${width}, sides ${sides.join(" ")}${range === undefined ? "" : `, ${range.rowCount} from ${range.firstRow}`}`,
+    attributes: { source, at: sides[0], ...range },
     inputs: (): Record<string, CaseTensor> => {
       const entries = entriesOf(setting, source);
       const table = (data: Uint32Array): CaseTensor => ({ shape: [rows], data, rows: "rows" });
@@ -60,7 +65,11 @@ function caseOf(setting: Setting, source: "a" | "b"): OpCase {
         x: matrix(normal(rows + width, rows * width), width),
         rows: table(entries),
         order: table(orderOf(entries)),
-        like: { shape: [targets, columns], data: new Float32Array(targets * columns), rows: "targets" },
+        like: {
+          shape: [targets, columns],
+          data: new Float32Array(targets * columns),
+          ...(range === undefined ? { rows: "targets" } : {}),
+        },
       };
     },
     tolerance: toleranceFor(rows),

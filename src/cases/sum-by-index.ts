@@ -16,6 +16,8 @@ interface Call {
   readonly width: number;
   readonly spread?: Spread;
   readonly like?: "f16" | "matrix";
+  /** The targets that are asked for: a slot of several. */
+  readonly range?: { readonly firstRow: number; readonly rowCount: number };
 }
 
 const CALLS: readonly Call[] = [
@@ -34,6 +36,8 @@ const CALLS: readonly Call[] = [
   { rows: 60, targets: 11, width: 12, spread: "stray" },
   { rows: 60, targets: 11, width: 1, spread: "stray", like: "f16" },
   { rows: 20, targets: 6, width: 4, like: "matrix" },
+  { rows: 60, targets: 12, width: 5, like: "matrix", spread: "stray", range: { firstRow: 4, rowCount: 4 } },
+  { rows: 60, targets: 12, width: 8, like: "matrix", range: { firstRow: 11, rowCount: 1 } },
 ];
 
 function indexOf(spread: Spread, row: number, targets: number, random: () => number): number {
@@ -73,10 +77,11 @@ function inputsOf({ rows, targets, width, spread = "random", like }: Call): Reco
 }
 
 function caseOf(call: Call): OpCase {
-  const { rows, targets, width, spread = "random", like } = call;
+  const { rows, targets, width, spread = "random", like, range } = call;
+  const asked = range === undefined ? "" : `, ${range.rowCount} from ${range.firstRow}`;
   return {
-    name: `${rows} onto ${targets} x ${width}, ${spread}${like === undefined ? "" : `, like ${like}`}`,
-    attributes: {},
+    name: `${rows} onto ${targets} x ${width}, ${spread}${like === undefined ? "" : `, like ${like}`}${asked}`,
+    attributes: { ...range },
     inputs: () => inputsOf(call),
     // Relative to Σ|x|: up to √R times larger than a sum of random signs.
     tolerance: toleranceFor(rows) * Math.sqrt(Math.max(rows, 1)),

@@ -7,7 +7,7 @@ import type { BenchReport, ReportRow, SuiteResult } from "../bench/report.ts";
 import { formatTable } from "./text.ts";
 
 /** The commit of the checkout that this program runs from, if it is one. */
-function commit(): { readonly commit: string } | Record<never, never> {
+export function commit(): { readonly commit: string } | Record<never, never> {
   try {
     const options = { cwd: import.meta.dirname, stdio: ["ignore", "pipe", "ignore"] as ["ignore", "pipe", "ignore"] };
     return { commit: execFileSync("git", ["rev-parse", "HEAD"], options).toString().trim() };

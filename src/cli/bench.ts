@@ -4,8 +4,7 @@ import { missed, verificationHeld } from "../bench/report.ts";
 import type { SuiteResult } from "../bench/report.ts";
 import type { BenchContext } from "../bench/harness.ts";
 import type { Suite, SuiteOptions } from "../bench/suite.ts";
-import { plannedSuites, suites } from "../bench/suites.ts";
-import { EngineError } from "../errors.ts";
+import { suites } from "../bench/suites.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { loadModel } from "../node.ts";
 import { FileJournal, journalPath } from "./bench-journal.ts";
@@ -17,21 +16,9 @@ import { listOf, oneOf, readOptions, usageError, wholeNumber } from "./options.t
 import { startProgress } from "./progress.ts";
 
 function listSuites(): string {
-  const width = Math.max(
-    ...suites.map(({ name }) => name.length),
-    ...Object.keys(plannedSuites).map(({ length }) => length),
-  );
+  const width = Math.max(...suites.map(({ name }) => name.length));
   const lines = suites.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
-  const later = Object.entries(plannedSuites).map(([name, when]) => `  ${name.padEnd(width)}  ${when}`);
-  return [
-    "suites:",
-    ...lines,
-    `  ${"all".padEnd(width)}  these one after the other`,
-    "",
-    "planned:",
-    ...later,
-    "",
-  ].join("\n");
+  return ["suites:", ...lines, `  ${"all".padEnd(width)}  these one after the other`, ""].join("\n");
 }
 
 const routingParts = suites.flatMap(({ parts = [] }) => parts).join(", ");
@@ -61,13 +48,6 @@ function chooseSuites(name: string | undefined, json: boolean): readonly Suite[]
   if (name === "all" || (name === undefined && json)) return suites;
   const found = suites.filter((suite) => suite.name === name);
   if (found.length > 0) return found;
-  const when = name !== undefined && Object.hasOwn(plannedSuites, name) ? plannedSuites[name] : undefined;
-  if (when !== undefined) {
-    throw new EngineError("NOT_IMPLEMENTED", `the suite ${name} ${when}`, {
-      where: "bench",
-      fix: "see: adapters-webgpu bench",
-    });
-  }
   throw usageError(
     "bench",
     `there is no suite ${JSON.stringify(name)}; known: ${suites.map((suite) => suite.name).join(", ")}`,

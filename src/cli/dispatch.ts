@@ -28,6 +28,7 @@ const callersErrors: ReadonlySet<ErrorCode> = new Set([
   "NO_CAPACITY",
   "UNSUPPORTED",
   "LIMIT",
+  "DIVERGED",
 ]);
 
 /** What shells report for a process that Ctrl-C ended. */

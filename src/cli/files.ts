@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { EngineError } from "../errors.ts";
 
+export { linesOf } from "../inputs/lines.ts";
 export { writeWhole } from "../node/write-whole.ts";
 
 const unpack = promisify(gunzip);
@@ -49,12 +50,6 @@ export async function readText(path: string): Promise<string> {
   } catch (cause) {
     throw new EngineError("BAD_FILE", `${path} is not UTF-8 text`, { where: path, fix: "convert it to UTF-8", cause });
   }
-}
-
-/** @returns the lines of a text. The end of the last line is no line of its own. */
-export function linesOf(text: string): string[] {
-  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
-  return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
 }
 
 /** @throws EngineError NOT_FOUND, or BAD_FILE where the file is no JSON object */

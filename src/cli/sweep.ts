@@ -2,9 +2,7 @@
 
 import { resolve } from "node:path";
 import type { Gpu } from "../gpu/gpu.ts";
-import { isTokenizerName } from "../inputs/choose.ts";
 import type { Model } from "../model/model.ts";
-import { loadModel } from "../node.ts";
 import { gridOf, pointsOf } from "../sweep/grid.ts";
 import type { GridPoint } from "../sweep/grid.ts";
 import type { Manifest } from "../sweep/manifest.ts";
@@ -15,7 +13,7 @@ import type { PointRecord } from "../sweep/record.ts";
 import { isPreset } from "./adapter-options.ts";
 import type { Command, Io } from "./command.ts";
 import { deviceRecord, openDevice } from "./device.ts";
-import { loadOptions } from "./load-options.ts";
+import { loadPlaced } from "./load-placed.ts";
 import { readBatches, readConfidences } from "./sweep-data.ts";
 import { fingerprintOf } from "./sweep-fingerprint.ts";
 import { mergeSweeps } from "./sweep-merge.ts";
@@ -24,19 +22,6 @@ import type { SweepRequest } from "./sweep-options.ts";
 import { writeResults } from "./sweep-results.ts";
 import { computePoints } from "./sweep-run.ts";
 import { makeStore, readManifest, readPoints, writeManifest, writePoint } from "./sweep-store.ts";
-
-async function loadSwept({ config: { model }, root }: SweepRequest, gpu: Gpu): Promise<Model> {
-  const { folder, config, weights, tokenizer, precision } = model;
-  const inline = typeof config === "object" && config !== null ? { config } : {};
-  const placed = tokenizer === null || isTokenizerName(tokenizer) ? tokenizer : resolve(root, tokenizer);
-  const options = await loadOptions({
-    config: typeof config === "string" ? resolve(root, config) : undefined,
-    weights: weights ?? undefined,
-    tokenizer: placed ?? undefined,
-    precision,
-  });
-  return loadModel(gpu, resolve(root, folder), { ...options, ...inline });
-}
 
 async function addAdapters(model: Model, { config, root }: SweepRequest, io: Io): Promise<void> {
   for (const [name, place] of Object.entries(config.adapters)) {
@@ -110,7 +95,7 @@ export const sweepCommand: Command = {
     const request = await readSweepRequest(args);
     const gpu = await openDevice(request.device, io);
     try {
-      const model = await loadSwept(request, gpu);
+      const model = await loadPlaced(request.config.model, request.root, gpu);
       try {
         await sweep(request, model, gpu, io);
       } finally {

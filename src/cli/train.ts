@@ -1,17 +1,31 @@
-/** @file `train`: a place in the list of commands, until there is something behind it. */
+/** @file `train`: adapters, fusions, routers, heads and hosts, as a configuration file says. */
 
-import { EngineError } from "../errors.ts";
 import type { Command } from "./command.ts";
+import { openDevice } from "./device.ts";
+import { loadPlaced } from "./load-placed.ts";
+import { TRAIN_HELP, readTrainRequest } from "./train-options.ts";
+import { writeTrainResults } from "./train-results.ts";
+import { train } from "./train-run.ts";
 
-/** Training of adapters, routers and heads. Not there yet. */
+/** The command `train`. */
 export const trainCommand: Command = {
   name: "train",
-  summary: "train adapters, routers and heads (not there yet)",
-  help: "usage: adapters-webgpu train\n\nTraining is not there yet: this version runs models, adapters and routing forward only.\n",
-  async run() {
-    throw new EngineError("NOT_IMPLEMENTED", "train is not there yet: this version only runs models forward", {
-      where: "train",
-      fix: "use run, bench, inspect or doctor",
-    });
+  summary: "train adapters, fusions, routers, heads or the host; resumes to the same bits",
+  help: TRAIN_HELP,
+  async run(args, io) {
+    const request = await readTrainRequest(args);
+    const gpu = await openDevice(request.device, io);
+    try {
+      const { fresh, ...place } = request.config.model;
+      const model = await loadPlaced(place, request.root, gpu, fresh === null ? {} : { fresh: { seed: fresh } });
+      try {
+        await writeTrainResults(request, await train(request, model, io), gpu, io);
+      } finally {
+        await model.dispose();
+      }
+    } finally {
+      await gpu.dispose();
+    }
+    return 0;
   },
 };

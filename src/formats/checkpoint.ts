@@ -71,7 +71,11 @@ export function readTensorFile(bytes: Uint8Array, where: string): TensorFile {
   throw badFile(where, "the format is none of safetensors, torch zip and torch stream.");
 }
 
-async function readConfig(folder: Folder): Promise<JsonObject> {
+/**
+ * Reads `config.json`.
+ * @throws EngineError NOT_FOUND, BAD_FILE
+ */
+export async function readConfig(folder: Folder): Promise<JsonObject> {
   if (await folder.has(CONFIG)) return readJsonObject(await folder.read(CONFIG), `${folder.name}/${CONFIG}`);
   const missing = notFound(folder.name, CONFIG, await folder.list());
   throw new EngineError("NOT_FOUND", missing.message, {

@@ -40,6 +40,11 @@ export class GraphBuilder implements Builder {
     this.#differentiable = options.differentiable ?? false;
   }
 
+  /** Whether gradients will be built: forms that a gradient can go back through are asked for then. */
+  get differentiable(): boolean {
+    return this.#differentiable;
+  }
+
   /** Capture points by dotted name. A name is an alias: one value may have several. */
   get names(): ReadonlyMap<string, Value> {
     return this.#names;

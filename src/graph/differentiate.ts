@@ -20,6 +20,8 @@ export interface Leaf {
   readonly parameter: string;
   /** The slot that is trained, where the parameter is a stack of them. */
   readonly slot?: number;
+  /** Elements of the parameter, or of its slot; a row of axis 0 when absent. */
+  readonly elements?: number;
 }
 
 /** ∂L of a stretch of a leaf's elements. */
@@ -145,9 +147,17 @@ function step(sweep: Sweep, node: Node, gradients: Readonly<Record<string, Value
       return value !== undefined && needing.has(valueKey(value));
     },
     slotOf: (role) => leaves.get(node.inputs[role]?.node.label ?? "")?.slot ?? null,
+    slotRows: (role) => slotRows(node.inputs[role] as Value, leaves),
   };
   for (const [role, gradient] of Object.entries(rule(b, call)))
     if (gradient !== undefined && call.wants(role)) take(sweep, node, role, gradient);
+}
+
+/** How many rows of a parameter's axis 0 belong to its slot that is trained. */
+function slotRows({ node, type }: Value, leaves: ReadonlyMap<string, Leaf>): number {
+  const row = type.shape.slice(1).reduce<number>((product, dim) => product * (dim as number), 1);
+  const elements = leaves.get(node.label)?.elements;
+  return elements === undefined ? 1 : elements / row;
 }
 
 /**

@@ -31,6 +31,14 @@ export function positiveNumber(config: Config, field: string, fallback?: number)
     : refuse(field, value, "a positive number");
 }
 
+/** @returns a rate from 0 to below 1. */
+export function rateField(config: Config, field: string): number {
+  const value = config[field];
+  return typeof value === "number" && value >= 0 && value < 1
+    ? value
+    : refuse(field, value, "a number from 0 to below 1");
+}
+
 /** @returns an activation by the name used in configuration files (MATHS §0.3). */
 export function activationField(config: Config, field: string, fallback?: string): ActivationName {
   const value = config[field] ?? fallback;

@@ -72,6 +72,8 @@ export interface WeightSpec {
   readonly kind: "matrix" | "table" | "vector";
   /** Part of a layer norm: a task may bring its own. */
   readonly norm?: true;
+  /** Computed once and for all, and not learned: never drawn, never trained. */
+  readonly constant?: true;
 }
 
 /** Tensors of a checkpoint that are rightly left alone. */
@@ -143,9 +145,19 @@ export interface HostFeed {
   readonly sizes: Readonly<Record<string, number>>;
 }
 
+/** Rates at which a checkpoint was trained to leave elements out. */
+export interface HostDropout {
+  /** Of attention probabilities. */
+  readonly attention: number;
+  /** Of what heads read. */
+  readonly head: number;
+}
+
 /** A frozen architecture, bound to one configuration. */
 export interface Host {
   readonly shape: HostShape;
+  /** Of its configuration; absent where nothing is known of it. */
+  readonly dropout?: HostDropout;
   readonly weights: readonly WeightSpec[];
   readonly ignored: readonly IgnoredTensors[];
   /** From run-time inputs to the first hidden states. `source` says which of the host's inputs are given. */

@@ -60,7 +60,7 @@ function kwtShape(config: Config, frontEnd: FrontEnd): HostShape {
 function frontEndWeights({ hop, bins, mels, coefficients }: FrontEnd): WeightSpec[] {
   const at = (name: string, shape: readonly number[], kind: WeightSpec["kind"]): WeightSpec => {
     // Feature matrices stay in f32 whatever the precision of the weights: a logarithm follows.
-    return plainWeight(`frontend.${name}`, `frontend.${name}`, shape, kind);
+    return { ...plainWeight(`frontend.${name}`, `frontend.${name}`, shape, kind), constant: true };
   };
   return [
     at("window", [hop * HOPS_PER_FRAME], "vector"),

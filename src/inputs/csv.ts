@@ -85,6 +85,25 @@ function record(scan: Scan): string[] {
   return fields;
 }
 
+/** Rows that are named in an error; of more, their number. */
+const NAMED_ROWS = 3;
+
+/** Rows of another length than the header, all in one error. */
+function refuseBroken(scan: Scan, broken: readonly { line: number; fields: number }[], columns: number): void {
+  const [first] = broken;
+  if (first === undefined) return;
+  const named = broken.slice(0, NAMED_ROWS).map(({ line, fields }) => `line ${line}: ${fields} fields`);
+  const more = broken.length > named.length ? [`and ${broken.length - named.length} more`] : [];
+  throw new EngineError(
+    "BAD_FILE",
+    `${named.join(", ")} under ${columns} columns${more.map((text) => `, ${text}`).join("")}`,
+    {
+      where: `${scan.where}:${first.line}`,
+      fix: "Quote fields that hold the delimiter.",
+    },
+  );
+}
+
 function columnOf(table: Omit<Table, "column">, name: string, where: string): string[] {
   const index = table.columns.indexOf(name);
   if (index < 0) {
@@ -106,7 +125,7 @@ function columnOf(table: Omit<Table, "column">, name: string, where: string): st
 /**
  * Reads a table. LF and CRLF line ends, a byte order mark and a missing last line end are accepted; empty lines are
  * skipped; spaces belong to their fields. A quotation mark inside a field that does not begin with one is itself.
- * @throws EngineError `BAD_FILE` with the line for rows of another length than the header, fields that are not closed,
+ * @throws EngineError `BAD_FILE` with the lines of rows of another length than the header, fields that are not closed,
  * and text behind a closing mark.
  * @example
  * parseTable("id,rxn\n1,CCO>>CC=O\n").column("rxn"); // ["CCO>>CC=O"]
@@ -120,6 +139,7 @@ export function parseTable(source: string, options: TableOptions = {}): Table {
   const columns: string[] = [];
   const rows: string[][] = [];
   const lines: number[] = [];
+  const broken: { line: number; fields: number }[] = [];
   while (scan.at < text.length) {
     const { line, at } = scan;
     const fields = record(scan);
@@ -129,16 +149,13 @@ export function parseTable(source: string, options: TableOptions = {}): Table {
       continue;
     }
     if (fields.length !== columns.length) {
-      refuse(
-        scan,
-        line,
-        `${fields.length} fields under ${columns.length} columns`,
-        "Quote fields that hold the delimiter.",
-      );
+      broken.push({ line, fields: fields.length });
+      continue;
     }
     rows.push(fields);
     lines.push(line);
   }
+  refuseBroken(scan, broken, columns.length);
   if (columns.length === 0) refuse(scan, 1, "there is no header line", "Name the columns on the first line.");
   const table = { columns, rows, lines };
   return { ...table, column: (name) => columnOf(table, name, where) };

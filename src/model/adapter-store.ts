@@ -7,8 +7,9 @@ import type { AdapterDefinition, AdapterSource } from "../adapters/define.ts";
 import { composeLoras, hasLinear, onlyScales } from "../adapters/compat-lora.ts";
 import { ejectPrefix } from "../adapters/eject.ts";
 import { Fusions } from "../adapters/fusions.ts";
-import type { Fusion } from "../adapters/fusions.ts";
+import type { Fusion } from "../adapters/fusion-sites.ts";
 import { isBottleneck } from "../adapters/packed.ts";
+import type { Unpacked } from "../adapters/unpack.ts";
 import type { AdapterPart, FusionUse, NamedAdapter, ProgramNames } from "../adapters/program.ts";
 import { EMPTY_LAYER, NO_EMBEDDING, dropLayers, standsIn } from "../adapters/structure.ts";
 import type { AdapterStructure } from "../adapters/structure.ts";
@@ -117,8 +118,21 @@ export class AdapterStore {
   /** Frees the slot of an adapter that was removed, and those of the compositions that it was part of. */
   release(resident: Resident): void {
     this.bank.release(resident);
-    for (const { of, resident: composed } of this.#composed) if (of.includes(resident)) this.bank.release(composed);
-    this.#composed = this.#composed.filter(({ of }) => !of.includes(resident));
+    this.#forgetComposed(resident);
+  }
+
+  #forgetComposed(part: Resident): void {
+    for (const { of, resident } of this.#composed) if (of.includes(part)) this.bank.release(resident);
+    this.#composed = this.#composed.filter(({ of }) => !of.includes(part));
+  }
+
+  /** Takes what an adapter was trained to, which its slot holds already. */
+  learned(name: string, { tensors, packed }: Unpacked): void {
+    const entry = this.get(name);
+    const resident = { name, packed };
+    this.bank.replace(entry.resident, resident);
+    this.#forgetComposed(entry.resident);
+    this.#entries.set(name, { ...entry, definition: { ...entry.definition, tensors }, resident });
   }
 
   /** Adds linear changes of an adapter to the frozen weights. */

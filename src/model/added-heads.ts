@@ -3,6 +3,8 @@
  * number, so that a task is swapped without a new plan.
  */
 
+import { leaveOut } from "../adapters/evaluate/dropout.ts";
+import type { Dropouts } from "../adapters/evaluate/dropout.ts";
 import { buildHead, expectedHeadTensors, headRows, initialHeadTensors } from "../adapters/heads.ts";
 import type { HeadConfig } from "../adapters/heads-config.ts";
 import { readHeadConfig } from "../adapters/heads-config.ts";
@@ -68,6 +70,8 @@ export class AddedHeads {
   readonly #shelves = new Map<string, Shelf>();
   /** Heads that runs of before may still read. */
   readonly #leaving = new Set<string>();
+  /** Heads that are being trained: the GPU holds newer values of them. */
+  #held: ReadonlySet<string> = new Set();
   #generation = 0;
 
   constructor(parameters: Parameters, width: number) {
@@ -129,7 +133,7 @@ export class AddedHeads {
 
   /**
    * Adds a head.
-   * @throws EngineError as {@link check} does
+   * @throws EngineError as {@link check} does; UNSUPPORTED where that would move one that is trained
    */
   add(name: string, source: HeadSource): void {
     const { config, tensors } = this.check(name, source);
@@ -141,6 +145,18 @@ export class AddedHeads {
     shelf.names[slot] = name;
     this.#heads.set(name, { config, key, tensors, along: source.along === true });
     this.#write(key, slot, tensors);
+  }
+
+  /** Keeps heads where they are, for they are being trained, until others or none are named. */
+  hold(names: ReadonlySet<string>): void {
+    this.#held = names;
+  }
+
+  /** Takes what a head was trained to, which its slot holds already. */
+  learned(name: string, tensors: ReadonlyMap<string, AdapterTensor>): void {
+    const head = this.#heads.get(name);
+    if (head === undefined) throw this.#unknown(name);
+    this.#heads.set(name, { ...head, tensors: new Map([...head.tensors, ...tensors]) });
   }
 
   /**
@@ -219,6 +235,11 @@ export class AddedHeads {
 
   /** Doubles the room for heads of one shape; plans that bound the old buffers are void. */
   #widen(key: string, shelf: Shelf): number {
+    if (shelf.names.some((name) => name !== null && this.#held.has(name)))
+      throw new EngineError("UNSUPPORTED", "there is no room for another head of this shape while one is trained", {
+        where: "addHead",
+        fix: "add heads before the training",
+      });
     const first = shelf.slots;
     for (const tail of expectedHeadTensors(shelf.config, this.#width).keys())
       this.#parameters.delete(headParameter(key, tail));
@@ -271,7 +292,7 @@ export function buildAddedHead(
   { key, config, slots }: HeadUse,
   index: number,
   stream: Stream,
-  sequences: Dim,
+  { sequences, dropout = null }: { readonly sequences: Dim; readonly dropout?: Dropouts | null },
 ): Value {
   const count = typeof sequences === "object" ? sequences.symbol : "";
   const shapes = expectedHeadTensors(config, host.shape.width);
@@ -286,6 +307,10 @@ export function buildAddedHead(
     ...(pooled === undefined ? {} : { pooled }),
     pick: host.shape.causal ? "last" : "first",
     count,
+    leaveOut: (x, module) => {
+      const rate = config.dropout_prob ?? dropout?.head ?? 0;
+      return leaveOut(b, dropout, x, { rate, place: `heads.${index}.${module}` });
+    },
     weight: (module) => {
       const bias = stacked(`${module}.bias`);
       return {

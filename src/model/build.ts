@@ -3,6 +3,7 @@
 import type { AdapterBank } from "../adapters/bank.ts";
 import { SiteContext } from "../adapters/evaluate/context.ts";
 import { evaluateEmbedded, evaluateInvertible, promptWords, repeat } from "../adapters/evaluate/embedding.ts";
+import type { Dropouts } from "../adapters/evaluate/dropout.ts";
 import type { Feed } from "../adapters/feeds.ts";
 import type { Fusions } from "../adapters/fusions.ts";
 import { copyPoint } from "../adapters/program-leaves.ts";
@@ -58,6 +59,8 @@ export interface DraftOptions {
   readonly from?: number | undefined;
   /** Chooses among the rows [rows, d] that a head with a row per token reads. Absent: all. */
   readonly headRows?: ((b: GraphBuilder, hidden: Value) => Value) | undefined;
+  /** What a training step leaves out at random. null, or absent: nothing. */
+  readonly dropout?: Dropouts | null;
 }
 
 /** A graph under construction. */
@@ -154,7 +157,8 @@ function buildHeads(draft: Draft, stream: Stream): void {
   }
   signature.heads.forEach((use, index) => {
     const read = isTokenHead(use.config) ? tokensOf(draft, stream) : stream;
-    const logits = b.scope(`heads.${index}`, () => buildAddedHead(b, host, use, index, read, context.names.sequences));
+    const from = { sequences: context.names.sequences, dropout: draft.options.dropout ?? null };
+    const logits = b.scope(`heads.${index}`, () => buildAddedHead(b, host, use, index, read, from));
     results.set(`heads #${index}`, logits);
   });
 }
@@ -201,7 +205,7 @@ export function draftModel(
   draftOptions: DraftOptions = {},
 ): DraftedModel {
   const { host, bank, fusions, programs } = parts;
-  const options = { compat: signature.compat, fusions };
+  const options = { compat: signature.compat, fusions, dropout: draftOptions.dropout ?? null };
   const feeds = { dense: new Map<string, Feed>(), light: new Map<string, Feed>() };
   const context = new SiteContext(b, bank, programs.dense, { ...options, feeds: feeds.dense });
   const own = signature.light === null;

@@ -1,6 +1,6 @@
 /** @file What a run is asked to compute, fixed at the moment of the call: compositions compiled, heads chosen. */
 
-import type { FusionChild } from "../adapters/fusions.ts";
+import type { FusionChild } from "../adapters/fusion-sites.ts";
 import type { Program, CompiledProgram, View } from "../adapters/program.ts";
 import { compileProgram, perSequenceProgram } from "../adapters/program.ts";
 import { asComposition, normalise } from "../adapters/composition.ts";

@@ -3,8 +3,8 @@
 import { fusionName, isBlock, leavesOf } from "../adapters/composition.ts";
 import type { Composition } from "../adapters/composition.ts";
 import type { AdapterDefinition } from "../adapters/define.ts";
-import type { Fusion, FusionPlace } from "../adapters/fusions.ts";
-import { placeKey } from "../adapters/fusions.ts";
+import type { Fusion, FusionPlace } from "../adapters/fusion-sites.ts";
+import { placeKey } from "../adapters/fusion-sites.ts";
 import type { HeadConfig } from "../adapters/heads-config.ts";
 import type { AdapterStructure } from "../adapters/structure.ts";
 import type { AdapterTensors } from "../adapters/tensors.ts";
@@ -12,6 +12,7 @@ import type { SubLayer } from "../sites/site.ts";
 import type { AdapterStore } from "./adapter-store.ts";
 import type { AddedHeads } from "./added-heads.ts";
 import type { Active } from "./composed.ts";
+import type { Routing } from "./runner.ts";
 import type { Tasks } from "./tasks.ts";
 
 /** The adapters that a fusion mixes at one place. */
@@ -36,6 +37,8 @@ export interface ModelContents {
   readonly fusionMembers: (name: string, all?: boolean) => readonly FusionMembers[];
   /** Layer norms of a task that differ from the host's, by the checkpoint's own names. */
   readonly norms: (task: string) => AdapterTensors;
+  /** What the following runs are routed by, with the vectors of its routers by parameter; null where they are dense. */
+  readonly routing: Pick<Routing, "policy" | "vectors"> | null;
   /** The composition that runs, and whether with the library's quirks. */
   readonly active: { readonly composition: Composition; readonly compat: boolean } | null;
 }
@@ -47,8 +50,9 @@ export function contentsOf(parts: {
   readonly tasks: Tasks;
   readonly dropped: ReadonlySet<number>;
   readonly active: Active | null;
+  readonly routing: Routing | null;
 }): ModelContents {
-  const { store, heads, tasks, dropped, active } = parts;
+  const { store, heads, tasks, dropped, active, routing } = parts;
   const structure = (name: string): AdapterStructure => store.get(name).resident.packed.structure;
   return {
     adapter: (name) => store.get(name).definition,
@@ -72,6 +76,7 @@ export function contentsOf(parts: {
     },
     norms: (task) => tasks.get(task)?.tensors ?? new Map(),
     active,
+    routing,
   };
 }
 

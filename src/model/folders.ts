@@ -25,7 +25,12 @@ export type AdapterInput =
   | string
   | URL
   | Folder
-  | { readonly config: string | Readonly<Record<string, unknown>>; readonly tensors?: PlainTensors };
+  | {
+      readonly config: string | Readonly<Record<string, unknown>>;
+      readonly tensors?: PlainTensors;
+      /** Of fresh tensors, where the configuration has none. */
+      readonly seed?: number;
+    };
 
 /** A fusion: a preset's name, a folder, or a configuration with or without tensors. */
 export type FusionInput = AdapterInput | Readonly<Record<string, unknown>>;
@@ -90,7 +95,7 @@ export async function readAdapterInput(
   if (typeof input === "object" && "config" in input) {
     const tensors = input.tensors === undefined ? {} : { tensors: tensorMap(input.tensors) };
     return {
-      source: { format: "hub", config: input.config, where: `adapter ${name}`, ...tensors },
+      source: { format: "hub", config: input.config, where: `adapter ${name}`, seed: input.seed, ...tensors },
       bytes: 0,
       head: null,
       folder: null,

@@ -16,6 +16,7 @@ export class FrozenWeights {
   readonly #gpu: Gpu;
   readonly #parameters: Parameters;
   readonly #host: Host;
+  #held = false;
   /** Contents of changed parameters before the change, by adapter. */
   readonly #before = new Map<string, ReadonlyMap<string, Float32Array | Uint32Array>>();
 
@@ -23,6 +24,16 @@ export class FrozenWeights {
     this.#gpu = gpu;
     this.#parameters = parameters;
     this.#host = host;
+  }
+
+  /** The adapter that is merged; null without one. */
+  get merged(): string | null {
+    return this.#before.keys().next().value ?? null;
+  }
+
+  /** Keeps the weights what they are until they are let go: they are being trained, and nothing may be merged into them. */
+  hold(held: boolean): void {
+    this.#held = held;
   }
 
   /** Reads all maps of all layers, as they were loaded: what is merged into them is left out. */
@@ -77,6 +88,11 @@ export class FrozenWeights {
    * change that the host does not have
    */
   async merge(name: string, packed: PackedAdapter, compat: boolean): Promise<void> {
+    if (this.#held)
+      throw new EngineError("UNSUPPORTED", "nothing is merged into weights that are trained", {
+        where: name,
+        fix: "end the training first",
+      });
     if (this.#before.size > 0) {
       const [other] = this.#before.keys();
       throw new EngineError("UNSUPPORTED", `adapter ${other} is merged already`, {

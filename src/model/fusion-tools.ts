@@ -5,8 +5,8 @@
 
 import { fusionName, isBlock } from "../adapters/composition.ts";
 import type { Composition } from "../adapters/composition.ts";
-import { placeKey } from "../adapters/fusions.ts";
-import type { Fusion } from "../adapters/fusions.ts";
+import { placeKey } from "../adapters/fusion-sites.ts";
+import type { Fusion } from "../adapters/fusion-sites.ts";
 import { EngineError } from "../errors.ts";
 import type { SubLayer } from "../sites/site.ts";
 import type { FusionMembers } from "./contents.ts";

@@ -2,19 +2,19 @@
 
 import type { BankSize } from "../adapters/bank.ts";
 import { EngineError } from "../errors.ts";
-import { readCheckpoint } from "../formats/checkpoint.ts";
-import { readJsonObject } from "../formats/json.ts";
 import { folderFromUrl } from "../formats/folder.ts";
 import type { Folder } from "../formats/folder.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Parameters } from "../graph/parameters.ts";
-import { buildHost, imageFamilies } from "../hosts/index.ts";
 import { chooseTokenizer } from "../inputs/choose.ts";
 import type { TokenizerFiles } from "../inputs/choose.ts";
 import type { Tokenizer } from "../inputs/tokenizer.ts";
-import { readWeights, uploadWeights } from "./load-weights.ts";
 import type { OpenFolder } from "./folders.ts";
+import { checkFresh } from "./fresh-weights.ts";
+import type { FreshOptions } from "./fresh-weights.ts";
+import { uploadWeights } from "./load-weights.ts";
 import { Model } from "./model.ts";
+import { readHost } from "./read-host.ts";
 import type { Compat } from "./types.ts";
 
 /** What happened so far while a model loads. */
@@ -42,6 +42,8 @@ export interface LoadOptions {
   /** "f16" stores matrices and embedding tables in half precision; sums stay in f32. Default "f32". */
   readonly precision?: "f32" | "f16";
   readonly onProgress?: (progress: LoadProgress) => void;
+  /** Draws the weights from a seed: the folder then needs a configuration and, for texts, a tokenizer, and no weights. */
+  readonly fresh?: FreshOptions;
 }
 
 const KNOWN: ReadonlySet<string> = new Set([
@@ -54,6 +56,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   "onEvict",
   "precision",
   "onProgress",
+  "fresh",
 ]);
 
 function checkOptions(options: LoadOptions): void {
@@ -68,6 +71,7 @@ function checkOptions(options: LoadOptions): void {
       where: name,
     });
   };
+  if (options.fresh !== undefined) checkFresh(options.fresh);
   positive("maxRows", options.maxRows);
   positive("slots.count", options.slots?.count);
   positive("slots.width", options.slots?.width);
@@ -93,34 +97,25 @@ async function tokenizerFiles(folder: Folder, config: Readonly<Record<string, un
   };
 }
 
+/** The files that were found, by name. */
+function textsOf({ tokenizerJson, vocabTxt, tokenizerConfig }: TokenizerFiles): Map<string, string> {
+  const texts = { "tokenizer.json": tokenizerJson, "vocab.txt": vocabTxt, "tokenizer_config.json": tokenizerConfig };
+  return new Map(Object.entries(texts).flatMap(([name, text]) => (text === undefined ? [] : [[name, text] as const])));
+}
+
 /** A tokenizer that reports what was wrong only when a run asks for it, so that ids work in any case. */
 async function tokenizerFor(
   folder: Folder,
   config: Readonly<Record<string, unknown>>,
   option: LoadOptions["tokenizer"],
-): Promise<{ tokenizer: () => Tokenizer; notes: string[] }> {
+): Promise<{ tokenizer: () => Tokenizer; notes: string[]; files: TokenizerFiles }> {
   const files = await tokenizerFiles(typeof option === "object" ? option : folder, config);
   const choice = await chooseTokenizer({ option: typeof option === "string" ? option : undefined, files });
   const tokenizer = (): Tokenizer => {
     if (choice.tokenizer !== null) return choice.tokenizer;
     throw choice.problem ?? new EngineError("BAD_INPUT", "texts need a tokenizer", { where: "texts" });
   };
-  return { tokenizer, notes: choice.note === undefined ? [] : [choice.note] };
-}
-
-const PREPROCESSOR = "preprocessor_config.json";
-/** Fields of an image processor that change what a model reads; resizing and cropping are left to the caller. */
-const PIXEL_FIELDS = ["image_mean", "image_std", "do_normalize", "do_rescale", "rescale_factor"] as const;
-
-/** The configuration with what the image processor beside it says about pixels; the configuration's own fields go first. */
-async function withPixels(
-  folder: Folder,
-  config: Readonly<Record<string, unknown>>,
-): Promise<Readonly<Record<string, unknown>>> {
-  if (!imageFamilies.has(config.model_type) || !(await folder.has(PREPROCESSOR))) return config;
-  const given = readJsonObject(await folder.read(PREPROCESSOR), `${folder.name}/${PREPROCESSOR}`);
-  const fields = PIXEL_FIELDS.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]] as const]));
-  return { ...Object.fromEntries(fields), ...config };
+  return { tokenizer, notes: choice.note === undefined ? [] : [choice.note], files };
 }
 
 /**
@@ -137,27 +132,13 @@ export async function loadFolder(
   checkOptions(options);
   const progress = (stage: LoadProgress["stage"], fraction: number): void => options.onProgress?.({ stage, fraction });
   progress("read", 0);
-  const checkpoint = await readCheckpoint(folder, {
-    ...(options.weights === undefined ? {} : { weights: options.weights }),
-    ...(options.config === undefined ? {} : { config: options.config }),
-  });
+  const { host, config, weights, file } = await readHost(folder, options);
   progress("check", 0.5);
-  const half = options.precision === "f16";
-  const host = buildHost(
-    {
-      config: await withPixels(folder, checkpoint.config),
-      tensors: new Set(checkpoint.tensors.keys()),
-      shapes: new Map([...checkpoint.tensors].map(([name, { shape }]) => [name, shape])),
-    },
-    half,
-  );
-  const read = readWeights(host, checkpoint.tensors, checkpoint.file);
-  const text =
-    host.shape.input.kind === "ids" ? await tokenizerFor(folder, checkpoint.config, options.tokenizer) : null;
+  const text = host.shape.input.kind === "ids" ? await tokenizerFor(folder, config, options.tokenizer) : null;
   progress("upload", 0.7);
   const parameters = new Parameters(gpu);
   try {
-    uploadWeights(read, parameters, half);
+    uploadWeights(weights, parameters, options.precision === "f16");
     await gpu.done();
   } catch (error) {
     parameters.dispose();
@@ -168,9 +149,10 @@ export async function loadFolder(
     gpu,
     host,
     parameters,
-    tables: read.tables,
+    tables: weights.tables,
     tokenizer: text?.tokenizer ?? null,
-    report: { file: checkpoint.file, ...read.report, notes: text?.notes ?? [] },
+    report: { file, ...weights.report, notes: text?.notes ?? [] },
+    origin: { config, files: text === null ? new Map() : textsOf(text.files) },
     ...(options.maxRows === undefined ? {} : { maxRows: options.maxRows }),
     ...(options.slots === undefined ? {} : { slots: options.slots }),
     ...(options.compat === undefined ? {} : { compat: options.compat }),

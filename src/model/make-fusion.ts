@@ -1,6 +1,6 @@
 /** @file AdapterFusion weights checked against the adapters that they join, and added. */
 
-import type { Fusion } from "../adapters/fusions.ts";
+import type { Fusion } from "../adapters/fusion-sites.ts";
 import { expectedFusionTensors, initFusion, readFusion } from "../adapters/fusion-config.ts";
 import { misfits, refuseMisfits } from "../adapters/tensors.ts";
 import type { AdapterTensors } from "../adapters/tensors.ts";

@@ -3,7 +3,7 @@
 import { leavesOf } from "../adapters/composition.ts";
 import type { Composition, CompositionInput } from "../adapters/composition.ts";
 import type { BankSize, BankStatus } from "../adapters/bank.ts";
-import type { Fusion } from "../adapters/fusions.ts";
+import type { Fusion } from "../adapters/fusion-sites.ts";
 import { EngineError } from "../errors.ts";
 import type { Folder } from "../formats/folder.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -28,9 +28,10 @@ import { makeFusion } from "./make-fusion.ts";
 import { HostNorms } from "./norms.ts";
 import { checkActive, isCompat, requestFor } from "./request.ts";
 import type { RequestState } from "./request.ts";
+import { RouterStore } from "./router-store.ts";
 import { Runner } from "./runner.ts";
-import type { Routing, RunRequest } from "./runner.ts";
-import { routingFor } from "./set-routing.ts";
+import type { RunRequest } from "./runner.ts";
+import type { ModelOrigin } from "./save-host.ts";
 import { Tasks, readAdapterAlone, readTask } from "./tasks.ts";
 import type { ReadTask, TaskInput, TaskReport } from "./tasks.ts";
 import type { Compat, LoadReport, RunInput, RunOptions, RunOutput } from "./types.ts";
@@ -44,6 +45,8 @@ export interface ModelParts {
   readonly tables: ReadonlyMap<string, Uint32Array>;
   readonly tokenizer: (() => Tokenizer) | null;
   readonly report: LoadReport;
+  /** Absent where there was no folder. */
+  readonly origin?: ModelOrigin;
   readonly openFolder: OpenFolder;
   readonly maxRows?: number;
   readonly slots?: BankSize;
@@ -57,6 +60,9 @@ export interface Inside {
   readonly store: AdapterStore;
   readonly heads: AddedHeads;
   readonly runner: Runner;
+  readonly routers: RouterStore;
+  /** The host's layer norms. */
+  readonly norms: HostNorms;
   /** A call over a batch, or over none, as the model stands: what is active, routed and dropped. */
   readonly request: (input: RunInput | null, options?: RunOptions) => RunRequest;
 }
@@ -74,9 +80,10 @@ export class Model {
   readonly #heads: AddedHeads;
   readonly #tasks: Tasks;
   readonly #runner: Runner;
+  readonly #routers: RouterStore;
+  readonly #norms: HostNorms;
   #active: Active | null = null;
   #dropped: ReadonlySet<number> = new Set();
-  #routing: Routing | null = null;
   #queue: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
@@ -85,9 +92,10 @@ export class Model {
     this.report = parts.report;
     this.#store = new AdapterStore(parts, parts.onEvict);
     this.#heads = new AddedHeads(parts.parameters, parts.host.shape.width);
-    const norms = new HostNorms(parts.gpu, parts.parameters, parts.host);
-    this.#tasks = new Tasks(norms);
-    this.#runner = new Runner(parts, this.#store, this.#heads, norms);
+    this.#norms = new HostNorms(parts.gpu, parts.parameters, parts.host);
+    this.#tasks = new Tasks(this.#norms);
+    this.#routers = new RouterStore(parts.host.shape, this.#store);
+    this.#runner = new Runner(parts, this.#store, this.#heads, this.#norms);
   }
 
   /** The frozen host: its shape, weights and heads. */
@@ -256,10 +264,13 @@ export class Model {
     this.#dropped = new Set(layerList(layers, this.host.shape.layers, "dropAdapters"));
   }
 
-  /** Routes the following runs, or makes them dense. Untrained routers are drawn from N(0, 1/width) with the seed. */
+  /**
+   * Routes the following runs, or makes them dense. Untrained routers are drawn from N(0, 1/width) with the seed; what they are trained
+   * to later is what routers of the same kind and seed have from then on.
+   */
   setRouting(policy: CodaPolicy | null): void {
     this.#alive();
-    this.#routing = routingFor(policy, this.host.shape, this.#store);
+    this.#routers.set(policy);
   }
 
   /**
@@ -333,7 +344,8 @@ export class Model {
     const request = (input: RunInput | null, options: RunOptions = {}): RunRequest =>
       this.#request(input === null ? none : packBatch(host.shape, tokenizer, input), options, this.#active);
     const [parts, store, heads, runner] = [this.#parts, this.#store, this.#heads, this.#runner];
-    return this.#enqueue(() => work({ parts, store, heads, runner, request }));
+    const [routers, norms] = [this.#routers, this.#norms];
+    return this.#enqueue(() => work({ parts, store, heads, runner, routers, norms, request }));
   }
 
   /** Counts what a run of these lengths would do: launches, FLOPs, bytes, arena (see {@link Explanation}). */
@@ -382,6 +394,6 @@ export class Model {
   get #state(): RequestState {
     const { host, compat } = this.#parts;
     const [store, heads, tasks] = [this.#store, this.#heads, this.#tasks];
-    return { host, store, heads, tasks, dropped: this.#dropped, routing: this.#routing, compat };
+    return { host, store, heads, tasks, dropped: this.#dropped, routing: this.#routers.current, compat };
   }
 }

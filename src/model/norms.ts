@@ -36,6 +36,8 @@ export class HostNorms {
   readonly #prefix: string;
   /** What the checkpoint holds, by parameter; read back when the first task brings norms. */
   #base: ReadonlyMap<string, Float32Array> | null = null;
+  /** The host's own are being trained. */
+  #held = false;
   /** What is on the GPU now; undefined while it is being written. */
   #resident: TaskNorms | null | undefined = null;
   /** Parameters whose contents may differ from the checkpoint's. */
@@ -55,14 +57,30 @@ export class HostNorms {
     );
   }
 
+  /** Whether a task has norms of its own: the host's were read then, to be restored. */
+  get shared(): boolean {
+    return this.#base !== null;
+  }
+
+  /** Keeps the host's norms on the GPU until they are let go: they are being trained, and no task may bring others. */
+  hold(held: boolean): void {
+    this.#held = held;
+  }
+
   /**
    * Checks norms against the host.
    * @param tensors by the checkpoint's names, with or without the prefix of the base model
    * @returns those that differ from the host's own; null where none does
-   * @throws EngineError BAD_WEIGHTS listing every tensor that is no norm of the host, is there twice, has another shape or is not finite
+   * @throws EngineError BAD_WEIGHTS listing every tensor that is no norm of the host, is there twice, has another shape or is not finite;
+   * UNSUPPORTED while the host's are trained
    */
   async define(where: string, tensors: AdapterTensors): Promise<TaskNorms | null> {
     const found = this.#check(where, tensors);
+    if (this.#held)
+      throw new EngineError("UNSUPPORTED", `${where} brings layer norms while those of the host are trained`, {
+        where,
+        fix: "end the training first",
+      });
     const base = (this.#base ??= await this.#read());
     const differing = found.filter(
       ([{ parameter, shape }, { data }]) =>

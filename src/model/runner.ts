@@ -211,7 +211,7 @@ export class Runner {
 
   /** Puts the routers of a run on the GPU, unless they are there: runs that were called earlier had others. */
   #writeRouters(routing: Routing | null): void {
-    if (routing === null || routing.vectors === this.#residentRouters) return;
+    if (routing === null || routing.vectors.size === 0 || routing.vectors === this.#residentRouters) return;
     const { parameters } = this.#parts;
     // Should a write fail half-way, the next run writes all of them again.
     this.#residentRouters = null;

@@ -1,23 +1,21 @@
-/** @file A routing policy as a model takes it: checked against the host and its adapters, its vectors drawn where none are given. */
+/** @file A routing policy as a model takes it: checked against the host and its adapters. */
 
 import type { HostShape } from "../hosts/host.ts";
 import { EngineError } from "../errors.ts";
 import type { CodaPolicy } from "../routing/coda.ts";
 import { routingFingerprint } from "../routing/fingerprint.ts";
 import type { AdapterStore } from "./adapter-store.ts";
-import { routerVectors } from "./router-vectors.ts";
-import type { Routing } from "./runner.ts";
 
 /**
+ * @returns the text of what a policy does to a graph
  * @throws EngineError BAD_CONFIG for what is no policy or does not fit the host; UNKNOWN_NAME for an adapter that is not here;
  * UNSUPPORTED for a light path without anything on it
  */
-export function routingFor(policy: CodaPolicy | null, shape: HostShape, store: AdapterStore): Routing | null {
-  if (policy === null) return null;
+export function checkRouting(policy: CodaPolicy, shape: HostShape, store: AdapterStore): string {
   if (policy.kind !== "coda")
     throw new EngineError("BAD_CONFIG", "setRouting takes the result of coda(...) or null", { where: "setRouting" });
   if (policy.adapter !== null) expectLight(policy.adapter, store);
-  return { policy, vectors: routerVectors(policy, shape), fingerprint: routingFingerprint(policy, shape) };
+  return routingFingerprint(policy, shape);
 }
 
 /** The light path computes bottlenecks and nothing else: what else an adapter has would be left out in silence. */

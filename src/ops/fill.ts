@@ -10,13 +10,15 @@ export interface FillAttributes {
   readonly value: number;
   /** How many leading axes of x the result has; all when absent. 1 gives a number per row. */
   readonly axes?: number;
+  /** The length of an axis that is put behind these; none when absent. */
+  readonly columns?: number;
   readonly [name: string]: number | undefined;
 }
 
-/** x of any shape, read for its shape only -> y of the same shape, or of its first `axes` axes, all `value`. */
+/** x of any shape, read for its shape only -> y of the same shape, or of its first `axes` axes, and `columns`, all `value`. */
 export const fill: Op<FillAttributes> = {
   stem: "fill",
-  infer: ({ x }, { value, axes }) => {
+  infer: ({ x }, { value, axes, columns }) => {
     if (!Number.isFinite(value)) {
       throw new EngineError("SHAPE", `fill: value is ${value}, expected a finite number`, { where: "fill.value" });
     }
@@ -25,7 +27,11 @@ export const fill: Op<FillAttributes> = {
       const message = `fill: axes is ${axes}, expected a whole number up to ${shape.length}`;
       throw new EngineError("SHAPE", message, { where: "fill.axes" });
     }
-    return { y: { shape: shape.slice(0, axes), element: "f32" } };
+    if (columns !== undefined && !(Number.isInteger(columns) && columns >= 1))
+      throw new EngineError("SHAPE", `fill: columns is ${columns}, expected a whole number from 1`, {
+        where: "fill.columns",
+      });
+    return { y: { shape: [...shape.slice(0, axes), ...(columns === undefined ? [] : [columns])], element: "f32" } };
   },
   cost: ({ outputs }, size) => ({ flops: 0, bytes: 4 * elementCount(outputs.y as TensorType, size) }),
   variants: () => ["item"],

@@ -74,49 +74,78 @@ export function fusionRecord(adapters: number, temperature: number, members: rea
 }
 
 /**
- * hidden[R, >= N B], score[R, >= scoreAt + N B + N] (may be one value), table[slots, {@link fusionRecordWords}] u32
+ * hidden[R, >= N B], score[R, >= scoreAt + N B + N] (may be one value), table[slots, {@link fusionRecordWords}] u32, factor?[R, N]
  * -> y[R, {@link fusionColumns}] = [p_1 u_1 … p_N u_N, p_1 … p_N, 0 …], weights[R, N] = p,
- * u_a = act_a(hidden_a), p = softmax((score_a · u_a + offset_a) / T) (MATHS §2.4 folded as in DESIGN §5.2). Units past an adapter's
- * active width count as 0. With all adapters pruned y and weights are 0.
+ * u_a = act_a(hidden_a), p = softmax(factor_a (score_a · u_a + offset_a) / T) (MATHS §2.4 folded as in DESIGN §5.2). Units past an
+ * adapter's active width count as 0. In a row where its factor is below 0 an adapter counts as pruned. With all adapters pruned y and
+ * weights are 0.
  */
 export const fusion: Op<FusionAttributes> = {
   stem: "fusion",
   infer: (inputs, attributes) => {
-    const { adapters, width, scoreAt = 0 } = attributes;
-    checkAttribute("adapters", adapters, 1, 1);
-    checkAttribute("width", width, 4, 4);
-    checkAttribute("scoreAt", scoreAt, 4, 0);
-    const { shape } = expectTensor("fusion", "hidden", inputs.hidden, 2);
-    const score = expectTensor("fusion", "score", inputs.score, 2);
-    expectColumns("hidden", shape[1], adapters * width);
-    expectDim("fusion", "score axis 0", score.shape[0], shape[0] as Dim);
-    expectColumns("score", score.shape[1], scoreAt + adapters * width + adapters);
-    const table = expectTensor("fusion", "table", inputs.table, 2, ["u32"]);
-    staticDim("fusion", "table axis 0", table.shape[0]);
-    expectDim("fusion", "table axis 1", table.shape[1], fusionRecordWords(adapters));
+    const { adapters, width } = attributes;
+    const { rows } = inferFusion("fusion", inputs, attributes);
     return {
-      y: { shape: [shape[0] as Dim, fusionColumns(adapters, width)], element: "f32" },
-      weights: { shape: [shape[0] as Dim, adapters], element: "f32" },
+      y: { shape: [rows, fusionColumns(adapters, width)], element: "f32" },
+      weights: { shape: [rows, adapters], element: "f32" },
     };
   },
   // Every adapter has its room, in the matrix products on both sides as well as here.
   cost: ({ inputs, attributes: { adapters, width } }, size) => {
     const rows = size(inputs.hidden?.shape[0] as Dim);
-    const words = 2 * adapters * width + adapters + fusionColumns(adapters, width) + adapters;
+    const factors = inputs.factor === undefined ? 0 : adapters;
+    const words = 2 * adapters * width + adapters + fusionColumns(adapters, width) + adapters + factors;
     return counted(
       { softmax: rows * adapters * FLOPS.adapter, other: rows * adapters * FLOPS.unit * width },
       4 * (rows * words + fusionRecordWords(adapters)),
     );
   },
-  variants: ({ attributes: { adapters, width } }, device) => {
-    const fits = adapters * (width + 4) <= device.maxWorkgroupStorageBytes;
-    if (!fits) return ["lane"];
-    return device.software ? ["lane", "workgroup"] : ["workgroup", "lane"];
-  },
-  launch: (call, variant, device) => [fusionLaunch(call, variant, device)],
+  variants: ({ attributes: { adapters, width } }, device) => fusionVariants(adapters * (width + 4), device),
+  launch: (call, variant, device) => [fusionLaunch("fusion", call, variant, device)],
 };
 
-function fusionLaunch(call: OpCall<FusionAttributes>, variant: string, device: DeviceTraits): Launch {
+/**
+ * Checks attributes and inputs of a fusion, and of its gradient.
+ * @returns its rows
+ */
+export function inferFusion(
+  op: string,
+  inputs: Readonly<Record<string, TensorType>>,
+  { adapters, width, scoreAt = 0 }: FusionAttributes,
+): { readonly rows: Dim } {
+  checkAttribute("adapters", adapters, 1, 1);
+  checkAttribute("width", width, 4, 4);
+  checkAttribute("scoreAt", scoreAt, 4, 0);
+  const { shape } = expectTensor(op, "hidden", inputs.hidden, 2);
+  const rows = shape[0] as Dim;
+  const score = expectTensor(op, "score", inputs.score, 2);
+  expectColumns("hidden", shape[1], adapters * width);
+  expectDim(op, "score axis 0", score.shape[0], rows);
+  expectColumns("score", score.shape[1], scoreAt + adapters * width + adapters);
+  const table = expectTensor(op, "table", inputs.table, 2, ["u32"]);
+  staticDim(op, "table axis 0", table.shape[0]);
+  expectDim(op, "table axis 1", table.shape[1], fusionRecordWords(adapters));
+  if (inputs.factor !== undefined) {
+    const factor = expectTensor(op, "factor", inputs.factor, 2);
+    expectDim(op, "factor axis 0", factor.shape[0], rows);
+    expectDim(op, "factor axis 1", factor.shape[1], adapters);
+  }
+  return { rows };
+}
+
+/** @param bytes of workgroup memory that a row in a workgroup of its own takes */
+export function fusionVariants(bytes: number, device: DeviceTraits): readonly string[] {
+  if (bytes > device.maxWorkgroupStorageBytes) return ["lane"];
+  return device.software ? ["lane", "workgroup"] : ["workgroup", "lane"];
+}
+
+/** The launch of a fusion, or of its gradient, whose kernels are `stem` and `stem`.workgroup. */
+export function fusionLaunch(
+  stem: string,
+  call: OpCall<FusionAttributes>,
+  variant: string,
+  device: DeviceTraits,
+): Launch {
   const { inputs, attributes } = call;
   const { adapters, width, scoreAt = 0, slot } = attributes;
   const [rows, hiddenWidth] = (inputs.hidden as TensorType).shape as readonly [Dim, number];
@@ -124,8 +153,13 @@ function fusionLaunch(call: OpCall<FusionAttributes>, variant: string, device: D
   const rowsPerWorkgroup = variant === "lane" ? lanes : 1;
   const { grid, grid_width } = gridOver(rows, rowsPerWorkgroup);
   return {
-    kernel: variant === "lane" ? "fusion" : "fusion.workgroup",
-    constants: { ADAPTERS: adapters, WIDTH: width, WORKGROUP: variant === "lane" ? lanes : WORKGROUP_LANES },
+    kernel: variant === "lane" ? stem : `${stem}.workgroup`,
+    constants: {
+      ADAPTERS: adapters,
+      WIDTH: width,
+      HAS_FACTOR: inputs.factor !== undefined,
+      WORKGROUP: variant === "lane" ? lanes : WORKGROUP_LANES,
+    },
     uniform: {
       rows,
       grid_width,

@@ -46,6 +46,8 @@ export interface BackwardCall<A = Attributes> {
   readonly wants: (input: string) => boolean;
   /** The slot that is trained of an input that is a stack of slots; null where all of it is. */
   readonly slotOf: (input: string) => number | null;
+  /** How many rows of axis 0 a slot of such an input has; 1 where the axis counts slots. */
+  readonly slotRows: (input: string) => number;
 }
 
 /**

@@ -18,6 +18,7 @@ import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
 import { fill } from "./fill.ts";
 import { finiteCheck } from "./finite-check.ts";
+import { fusionGradient } from "./fusion-gradient.ts";
 import { fusion } from "./fusion.ts";
 import { gatherRows } from "./gather-rows.ts";
 import { joinRows } from "./join-rows.ts";
@@ -76,6 +77,7 @@ export {
   fill,
   finiteCheck,
   fusion,
+  fusionGradient,
   gatherRows,
   joinRows,
   joinRowsGradient,
@@ -150,6 +152,7 @@ export const opsByStem: Readonly<Record<string, Op<Attributes>>> = Object.fromEn
     fill,
     finiteCheck,
     fusion,
+    fusionGradient,
     gatherRows,
     joinRows,
     joinRowsGradient,

@@ -1,6 +1,6 @@
 /** @file Dropout in float64, with the same choices as on a device. */
 
-import { philox } from "./philox.ts";
+import { philox } from "../random.ts";
 import { needTensor } from "./rows.ts";
 import type { ReferenceTensor, ReferenceTensors } from "./tensor.ts";
 

@@ -18,6 +18,7 @@ import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
 import { fill } from "./fill.ts";
 import { finiteCheck } from "./finite-check.ts";
+import { fusionGradient } from "./fusion-gradient.ts";
 import { fusion } from "./fusion.ts";
 import { gatherRows } from "./gather-rows.ts";
 import { joinRows } from "./join-rows.ts";
@@ -76,6 +77,7 @@ export {
   fill,
   finiteCheck,
   fusion,
+  fusionGradient,
   gatherRows,
   joinRows,
   joinRowsGradient,
@@ -142,6 +144,7 @@ export const references: Readonly<Record<string, Reference>> = {
   fill,
   "finite-check": finiteCheck,
   fusion,
+  "fusion-gradient": fusionGradient,
   "gather-rows": gatherRows,
   "join-rows": joinRows,
   "join-rows-gradient": joinRowsGradient,

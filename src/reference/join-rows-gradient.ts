@@ -12,9 +12,10 @@ export function joinRowsGradient(
 ): Record<string, ReferenceTensor> {
   const x = needTensor("join-rows-gradient", inputs, "x");
   const like = needTensor("join-rows-gradient", inputs, "like");
-  const [targets, columns, width] = [axis(like, 0), axis(like, 1), axis(x, 1)];
+  const targets = Number(attributes.rowCount ?? axis(like, 0));
+  const [columns, width] = [axis(like, 1), axis(x, 1)];
   const at = Number(attributes.at ?? 0);
-  const first = attributes.source === "b" ? FROM_B : 0;
+  const first = Number(attributes.firstRow ?? 0) + (attributes.source === "b" ? FROM_B : 0);
   const data = new Float64Array(targets * columns);
   needTensor("join-rows-gradient", inputs, "rows").data.forEach((entry: number, r: number) => {
     const target = entry - first;
@@ -24,5 +25,5 @@ export function joinRowsGradient(
       data[place] = (data[place] as number) + (x.data[r * width + c] as number);
     }
   });
-  return { y: { shape: like.shape, data } };
+  return { y: { shape: [targets, columns], data } };
 }

@@ -2,6 +2,7 @@
 
 import type { RoutedAttention } from "../routing/coda.ts";
 import {
+  documented,
   listField,
   numberField,
   objectField,
@@ -10,23 +11,13 @@ import {
   textField,
   wholeField,
   wordField,
-} from "./fields.ts";
-import type { JsonFields } from "./fields.ts";
+} from "../inputs/fields.ts";
+import { modelPlace } from "../inputs/model-place.ts";
+import type { ModelPlace } from "../inputs/model-place.ts";
 import { layersField } from "./layers.ts";
 import type { LayersChoice } from "./layers.ts";
 import { routerNames } from "./routers.ts";
 import type { RouterName } from "./routers.ts";
-
-/** The frozen model and how it is loaded. Paths are relative to the folder that the caller chooses. */
-export interface SweepModel {
-  readonly folder: string;
-  /** Stands in for config.json: an object, or a file that holds one. */
-  readonly config: string | JsonFields | null;
-  readonly weights: string | null;
-  /** "smiles", "wordpiece", or a folder. */
-  readonly tokenizer: string | null;
-  readonly precision: "f32" | "f16";
-}
 
 /** The kinds of data sets and the files of each; those with `?` may be absent. */
 export const dataFiles = {
@@ -81,7 +72,7 @@ export interface SweepAxes {
 /** A checked configuration. */
 export interface SweepConfig {
   readonly name: string;
-  readonly model: SweepModel;
+  readonly model: ModelPlace;
   readonly data: SweepData;
   readonly task: SweepTask;
   /** Adapters by name, each a folder or a preset. */
@@ -98,21 +89,6 @@ export interface SweepConfig {
 
 /** RXNMapper's mapping comes from this layer and head; the layers from it on are dense unless they are named. */
 const MAPPING = { layer: 10, head: 5 } as const;
-
-function modelField(value: unknown): SweepModel {
-  const fields = objectField(value, "model", ["folder", "config", "weights", "tokenizer", "precision"]);
-  const { config } = fields;
-  return {
-    folder: textField(fields.folder, "model.folder"),
-    config:
-      typeof config === "object" && config !== null
-        ? objectField(config, "model.config", null)
-        : optionalText(config, "model.config"),
-    weights: optionalText(fields.weights, "model.weights"),
-    tokenizer: optionalText(fields.tokenizer, "model.tokenizer"),
-    precision: wordField(fields.precision ?? "f32", "model.precision", ["f32", "f16"]),
-  };
-}
 
 function dataField(value: unknown): SweepData {
   const fields = objectField(value, "data", ["kind", "files", "column", "limit", "every"]);
@@ -194,6 +170,10 @@ function adaptersField(value: unknown): Readonly<Record<string, string>> {
  * @throws EngineError BAD_CONFIG naming the field
  */
 export function readSweepConfig(value: unknown, fallback: string): SweepConfig {
+  return documented("sweep.md", () => sweepFields(value, fallback));
+}
+
+function sweepFields(value: unknown, fallback: string): SweepConfig {
   const known = ["name", "model", "data", "task", "adapters", "active", "batch", "timed", "axes", "output"];
   const fields = objectField(value, "the sweep", known);
   const data = dataField(fields.data);
@@ -204,7 +184,7 @@ export function readSweepConfig(value: unknown, fallback: string): SweepConfig {
     refuseField("active", undefined, "a composition, since there are several adapters");
   return {
     name: textField(fields.name ?? fallback, "name"),
-    model: modelField(fields.model),
+    model: modelPlace(fields.model),
     data,
     task: taskField(fields.task, data),
     adapters,

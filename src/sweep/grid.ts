@@ -2,7 +2,7 @@
 
 import { EngineError } from "../errors.ts";
 import type { SweepAxes, SweepTask } from "./config.ts";
-import { refuseField } from "./fields.ts";
+import { refuseField } from "../inputs/fields.ts";
 import { chosenLayers } from "./layers.ts";
 import type { LayersChoice } from "./layers.ts";
 import { routerAxes } from "./routers.ts";

@@ -1,7 +1,7 @@
 /** @file The `layers` axis of a sweep: which layers are routed, in words that do not depend on the host. */
 
 import { EngineError } from "../errors.ts";
-import { refuseField, wholeField } from "./fields.ts";
+import { refuseField, wholeField } from "../inputs/fields.ts";
 
 /** "all", numbers and ranges such as "0-3,8", or a list of layers. */
 export type LayersChoice = string | readonly number[];

@@ -44,16 +44,11 @@ export function flatLayout(packs: readonly Pack[], trainables: readonly Trainabl
   const elements = packs.map(() => 0);
   const records: number[][] = packs.map(() => []);
   const parts: FlatPart[] = [];
-  trainables.forEach(({ parameter, slot = 0, elements: length, biases }, stretch) => {
+  trainables.forEach(({ parameter, slot = 0, elements: length, parts: trained }, stretch) => {
     const pack = packs.findIndex(({ places }) => places.some(({ name }) => name === parameter));
     const place = packs[pack]?.places.find(({ name }) => name === parameter);
     if (place === undefined) throw new Error(`${parameter} is in no pack`);
-    const halves = [
-      { from: 0, count: length - biases, decays: true },
-      { from: length - biases, count: biases, decays: false },
-    ];
-    for (const { from, count, decays } of halves) {
-      if (count === 0) continue;
+    for (const { from, elements: count, decays } of trained) {
       const at = elements[pack] as number;
       const first = place.at + slot * length + from;
       for (let done = 0; done < count; done += BLOCK_ELEMENTS)

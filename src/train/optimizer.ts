@@ -188,7 +188,10 @@ export class Optimizer {
    */
   async update({ learningRate, factor = 1 }: UpdateOptions): Promise<number> {
     const { settings } = this.#options;
-    for (const part of this.#touched) this.#updates[part] = (this.#updates[part] as number) + 1;
+    const count = (by: number): void => {
+      for (const part of this.#touched) this.#updates[part] = (this.#updates[part] as number) + by;
+    };
+    count(1);
     const constants =
       settings.kind === "adamw" ? [settings.beta1, settings.beta2, settings.epsilon] : [settings.momentum];
     const inputs = {
@@ -196,7 +199,9 @@ export class Optimizer {
       settings: Float32Array.of(learningRate, ...constants, settings.clip ?? 0, factor),
     };
     const { outputs } = await this.#plan.run(inputs, {}, { read: ["norm"] });
-    return Math.sqrt(outputs.norm?.data[0] as number) * Math.abs(factor);
+    const norm = Math.sqrt(outputs.norm?.data[0] as number) * Math.abs(factor);
+    if (!Number.isFinite(norm)) count(-1);
+    return norm;
   }
 
   #groups(): Float32Array {

@@ -12,6 +12,8 @@ import type { BuiltGraph } from "../model/lengths.ts";
 import type { Ready } from "../model/runner.ts";
 import { elementCount } from "../ops/op.ts";
 import type { Dim } from "../ops/op.ts";
+import type { Trainable } from "./trainable.ts";
+import { trainedGradient } from "./trained-gradient.ts";
 
 /** Makes a loss [1] of what a model gives. */
 export type Objective = (b: GraphBuilder, results: ReadonlyMap<string, Value>) => Value;
@@ -51,20 +53,24 @@ export interface StepOptions extends DraftOptions {
  */
 export function buildStep(
   ready: Ready,
-  leaves: readonly Leaf[],
+  trainables: readonly Trainable[],
   objective: Objective,
   { passes = optimize, ...draft }: StepOptions = {},
 ): StepGraph {
   const b = new GraphBuilder({ differentiable: true });
   const drafted = draftModel(b, ready.parts, ready.signature, draft);
   const loss = b.scope("loss", () => objective(b, drafted.results));
-  const found = differentiate(b, loss, leaves);
+  const found = differentiate(b, loss, trainables);
   const outputs = new Map<string, Value>([[LOSS, loss]]);
-  const gradients = leaves.flatMap((leaf) =>
-    (found.get(leaf.parameter) ?? []).map(({ at, value }): StepGradient => {
-      const output = `gradient ${leaf.parameter} ${at}`;
-      outputs.set(output, value);
-      return { ...leaf, output, at, elements: elementCount(value.type, staticSize) };
+  const gradients = trainables.flatMap((trainable) =>
+    (found.get(trainable.parameter) ?? []).flatMap(({ at, value }): StepGradient[] => {
+      const { parameter, slot } = trainable;
+      const elements = elementCount(value.type, staticSize);
+      const trained = trainedGradient(b, ready.parts.bank.constants, trainable, { at, value }, elements);
+      if (trained === null) return [];
+      const output = `gradient ${parameter} ${at}`;
+      outputs.set(output, trained);
+      return [{ parameter, ...(slot === undefined ? {} : { slot }), output, at, elements }];
     }),
   );
   return { built: withFeeds(passes(b.finish(outputs)), drafted), gradients };

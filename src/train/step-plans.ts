@@ -4,7 +4,7 @@ import { EngineError } from "../errors.ts";
 import { withOrders } from "../graph/order.ts";
 import { optimize } from "../graph/passes/optimize.ts";
 import { layerSegments, recompute } from "../graph/passes/recompute.ts";
-import type { Plan, RunResult } from "../graph/plan.ts";
+import type { Plan, RunOptions, RunResult } from "../graph/plan.ts";
 import type { Graph } from "../graph/value.ts";
 import { isTokenHead } from "../model/added-heads.ts";
 import { ENTRY } from "../model/build.ts";
@@ -14,6 +14,10 @@ import type { Inside } from "../model/model.ts";
 import { PlanCache } from "../model/plans.ts";
 import type { NewPlan } from "../model/plans.ts";
 import type { Ready, RunRequest } from "../model/runner.ts";
+import { buildDiagnosis, firstWrong } from "./diagnosis.ts";
+import { lowestTrained } from "./entry.ts";
+import { SEED, drawsOf, dropoutsOf } from "./dropouts.ts";
+import { regularised, shareOf } from "./fusion-regulariser.ts";
 import {
   DIVISOR,
   HEAD_ROWS,
@@ -26,11 +30,9 @@ import {
 } from "./objectives.ts";
 import type { GradientTargets, Optimizer } from "./optimizer.ts";
 import { buildEvaluation, buildStep } from "./step-graph.ts";
+import type { Objective } from "./step-graph.ts";
 import type { StepPart, TrainerOptions } from "./trainer.ts";
 import type { Trainable } from "./trainable.ts";
-
-/** Name of the run-time input that what is drawn at random follows from: u32 [seed, pass]. */
-export const SEED = "train.seed";
 
 /** Targets of a part, checked and packed. */
 export interface PartTargets {
@@ -55,7 +57,7 @@ export interface ReadyStep {
   readonly lengths: Lengths;
   readonly written: GradientTargets;
   /** @param pass the number of the forward pass */
-  readonly run: (pass: number) => Promise<RunResult>;
+  readonly run: (pass: number, options?: Pick<RunOptions, "profile">) => Promise<RunResult>;
 }
 
 /** A plan has room for a quarter more labelled tokens than the batch that it is made for, so that one with a few more needs none of its own. */
@@ -105,23 +107,46 @@ export class StepPlans {
   ): Promise<ReadyStep> {
     const call = this.#request(inside.request, part.input);
     const ready = await inside.runner.ready(call);
-    const { built, written } = this.#stepOf(ready);
+    const { built, written } = this.#stepOf(ready, part);
     const { homes } = written;
-    const { plan, lengths } = await this.#planOf(inside, { call, ready, built, homes, kind: "step", targets });
+    const kind = planKey("step", part);
+    const { plan, lengths } = await this.#planOf(inside, { call, ready, built, homes, kind, targets });
     const arrays = this.#arrays(built, part, { call, lengths, targets, divisor });
-    const run = (pass: number): Promise<RunResult> => {
-      const seeds = Uint32Array.of(this.#options.seed ?? 0, pass);
-      return plan.run({ ...arrays, [SEED]: seeds }, lengths.sizes, { into: written.into });
+    const run: ReadyStep["run"] = (pass, options = {}) => {
+      const drawn = this.#drawn(built, lengths, pass);
+      return plan.run({ ...arrays, ...drawn }, lengths.sizes, { ...options, into: written.into });
     };
     return { plan, lengths, written, run };
+  }
+
+  /** The lowest layer in which a step trains something. Before anything is fused: a norm may score for the layer above it. */
+  async lowest(inside: Inside, part: StepPart): Promise<number | null> {
+    const ready = await inside.runner.ready(this.#request(inside.request, part.input));
+    const plain = { ...this.#draft(part), passes: (graph: Graph) => graph };
+    const { built } = buildStep(ready, this.#trainables, this.#stepObjective(ready), plain);
+    return lowestTrained(built.graph, this.#trainables, ready.parts.host.shape.layers);
+  }
+
+  /** Runs a part once more, without any update. @returns its first value that is not finite, in words; null where all are */
+  async diagnose(inside: Inside, part: StepPart, targets: PartTargets, pass: number): Promise<string | null> {
+    const call = this.#request(inside.request, part.input);
+    const ready = await inside.runner.ready(call);
+    const graph = buildDiagnosis(ready, this.#trainables, this.#stepObjective(ready), this.#stepDraft(ready, part));
+    const { built } = graph;
+    const kind = planKey("diagnosis", part);
+    const { plan, lengths } = await this.#planOf(inside, { call, ready, built, kind, targets });
+    const arrays = this.#arrays(built, part, { call, lengths, targets, divisor: targets.count });
+    const { outputs } = await plan.run({ ...arrays, ...this.#drawn(built, lengths, pass) }, lengths.sizes);
+    return firstWrong(graph, outputs);
   }
 
   /** Runs a part forward. */
   async evaluate(inside: Inside, part: StepPart, targets: PartTargets): Promise<RunResult> {
     const call = this.#request(inside.request, part.input);
     const ready = await inside.runner.ready(call);
-    const built = this.#evaluationOf(ready);
-    const { plan, lengths } = await this.#planOf(inside, { call, ready, built, kind: "evaluation", targets });
+    const built = this.#evaluationOf(ready, part);
+    const kind = planKey("evaluation", part);
+    const { plan, lengths } = await this.#planOf(inside, { call, ready, built, kind, targets });
     return plan.run(this.#arrays(built, part, { call, lengths, targets, divisor: targets.count }), lengths.sizes);
   }
 
@@ -157,45 +182,68 @@ export class StepPlans {
     of: { call: RunRequest; lengths: Lengths; targets: PartTargets; divisor: number },
   ): Record<string, Float32Array | Uint32Array> {
     const { call, lengths, targets, divisor } = of;
-    if (this.#options.from !== undefined && entry === undefined)
-      throw new EngineError("BAD_INPUT", `the input of layer ${this.#options.from} is missing`, { where: "entry" });
     return withOrders(graph, {
       ...call.batch.arrays,
       ...lengths.inputs,
-      ...(entry === undefined ? {} : { [ENTRY]: entry }),
+      ...(entry === undefined ? {} : { [ENTRY]: entry.hidden }),
       ...(targets.rows === null ? {} : { [HEAD_ROWS]: targets.rows }),
       [TARGETS]: targets.data,
       [DIVISOR]: Uint32Array.of(divisor),
     });
   }
 
-  #stepOf(ready: Ready): { readonly built: BuiltGraph; readonly written: GradientTargets } {
-    const known = this.#steps.get(ready.key);
+  /** What is drawn at random for a pass, and what the device draws from. */
+  #drawn({ graph }: BuiltGraph, { sizes }: Lengths, pass: number): Record<string, Float32Array | Uint32Array> {
+    const seeds = [this.#options.seed ?? 0, pass] as const;
+    return { ...drawsOf(graph, sizes, seeds), [SEED]: Uint32Array.from(seeds) };
+  }
+
+  #stepDraft({ parts }: Ready, part: StepPart): DraftOptions {
+    return { ...this.#draft(part), dropout: dropoutsOf(parts.host, this.#options.dropout) };
+  }
+
+  #stepOf(ready: Ready, part: StepPart): { readonly built: BuiltGraph; readonly written: GradientTargets } {
+    const key = planKey(ready.key, part);
+    const known = this.#steps.get(key);
     if (known !== undefined) return known;
-    const { built, gradients } = buildStep(ready, this.#trainables, this.#objective(), {
-      ...this.#draft(),
+    const { built, gradients } = buildStep(ready, this.#trainables, this.#stepObjective(ready), {
+      ...this.#stepDraft(ready, part),
       passes: this.#options.recompute === true ? recomputing(ready) : optimize,
     });
     const made = { built, written: this.#optimizer.targetsOf(gradients) };
-    this.#steps.set(ready.key, made);
+    this.#steps.set(key, made);
     return made;
   }
 
-  #evaluationOf(ready: Ready): BuiltGraph {
-    const known = this.#evaluations.get(ready.key);
+  #evaluationOf(ready: Ready, part: StepPart): BuiltGraph {
+    const key = planKey(ready.key, part);
+    const known = this.#evaluations.get(key);
     if (known !== undefined) return known;
-    const built = buildEvaluation(ready, this.#objective(), this.#head.result, this.#draft());
-    this.#evaluations.set(ready.key, built);
+    const built = buildEvaluation(ready, this.#objective(), this.#head.result, this.#draft(part));
+    this.#evaluations.set(key, built);
     return built;
+  }
+
+  /** The loss of a step: with the regulariser of the fusions that are trained. */
+  #stepObjective({ parts }: Ready): Objective {
+    const { objective, train } = this.#options;
+    const values = (train.fusions ?? []).flatMap((name) => parts.fusions.regularisedOf(name));
+    const share = shareOf(objective, this.#head.result);
+    return regularised(this.#objective(), share, { values, width: parts.host.shape.width });
   }
 
   #objective() {
     return objectiveOf(this.#options.objective, this.#head.result);
   }
 
-  #draft(): DraftOptions {
-    return { from: this.#options.from, headRows: this.#head.rows === "token" ? labelledRows : undefined };
+  #draft({ entry }: StepPart): DraftOptions {
+    return { from: entry?.layer, headRows: this.#head.rows === "token" ? labelledRows : undefined };
   }
+}
+
+/** Parts that enter at another layer have other graphs. */
+function planKey(key: string, { entry }: StepPart): string {
+  return entry === undefined ? key : `${key} from ${entry.layer}`;
 }
 
 /** Fuses first: what is recomputed is what would have been kept. */

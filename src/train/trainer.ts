@@ -5,14 +5,18 @@ import { explain } from "../graph/explain.ts";
 import type { Explanation } from "../graph/explain.ts";
 import type { Inside, Model } from "../model/model.ts";
 import type { RunInput } from "../model/types.ts";
+import type { Entry } from "./entry.ts";
+import type { DropoutSettings } from "./dropouts.ts";
 import type { ObjectiveSettings, Targets } from "./objectives.ts";
 import { Optimizer } from "./optimizer.ts";
 import type { OptimizerSettings, UpdateOptions } from "./optimizer.ts";
 import type { TrainerState } from "./state.ts";
 import { LOGITS, LOSS } from "./step-graph.ts";
 import { StepPlans } from "./step-plans.ts";
+import type { PartTargets, ReadyStep } from "./step-plans.ts";
 import { trainablesOf } from "./trainable.ts";
 import type { TrainTargets, Trainable } from "./trainable.ts";
+import { heldDuring, holdTrained, releaseFusions, releaseTrained, writeBack } from "./write-back.ts";
 
 /** What a trainer is made for. */
 export interface TrainerOptions {
@@ -23,8 +27,8 @@ export interface TrainerOptions {
   readonly optimizer: OptimizerSettings;
   /** Of what is drawn at random in a step; 0 when absent. */
   readonly seed?: number;
-  /** The layer whose input every part of a batch brings along, so that nothing below it is computed; see `DraftOptions.from`. */
-  readonly from?: number;
+  /** What is left out at random in a step, besides what adapters, heads and fusions say of themselves; null for nothing at all. */
+  readonly dropout?: DropoutSettings | null;
   /** Compute what is inside a layer once more on the way back instead of keeping it: less memory, more work, the same bits. */
   readonly recompute?: boolean;
 }
@@ -34,8 +38,8 @@ export interface StepPart {
   readonly input: RunInput;
   /** Of a head of sequences one per sequence, of a head of tokens one per row. */
   readonly targets: Targets;
-  /** The input of layer `from`, packed: f32 [rows, d]. */
-  readonly entry?: Float32Array;
+  /** What enters a layer, so that nothing below it is computed. */
+  readonly entry?: Entry;
 }
 
 /** What a step found. */
@@ -44,6 +48,14 @@ export interface StepReport {
   readonly loss: number;
   /** The norm of the gradient, before it was brought down to the largest. */
   readonly norm: number;
+  readonly milliseconds: number;
+}
+
+/** A launch of a step, and what it took on the GPU's clock. */
+export interface TimedLaunch {
+  readonly scope: string;
+  readonly op: string;
+  readonly variant: string;
   readonly milliseconds: number;
 }
 
@@ -57,6 +69,13 @@ export interface EvaluationReport {
   readonly logits: Float32Array;
   /** Of a head of tokens, the rows that have targets. */
   readonly rows: Uint32Array | null;
+}
+
+/** A part with its targets and the number of its forward pass. */
+interface PlannedPart {
+  readonly part: StepPart;
+  readonly targets: PartTargets;
+  readonly pass: number;
 }
 
 /** Trains parts of one model. What is active, dropped and routed on the model when a step is called is what the step trains. */
@@ -84,13 +103,16 @@ export class Trainer {
    */
   static async create(model: Model, options: TrainerOptions): Promise<Trainer> {
     return model.exclusive(async (inside) => {
-      const { parts, runner, store } = inside;
-      // Adapters into slots, routers onto the GPU.
-      await runner.ready(inside.request(null, { outputs: [`heads.${options.head}`] }));
-      const trainables = trainablesOf(inside, options.train);
+      const { parts, runner } = inside;
       const { gpu, parameters } = parts;
-      const optimizer = await Optimizer.create({ gpu, parameters, trainables, settings: options.optimizer });
-      store.bank.hold(new Set((options.train.adapters ?? []).map((name) => store.get(name).resident)));
+      const { trainables, optimizer } = await heldDuring(inside, options.train, async () => {
+        // Adapters into slots, fusions and routers onto the GPU.
+        await runner.ready(inside.request(null, { outputs: [`heads.${options.head}`] }));
+        const found = trainablesOf(inside, options.train);
+        const settings = { gpu, parameters, trainables: found, settings: options.optimizer };
+        return { trainables: found, optimizer: await Optimizer.create(settings) };
+      });
+      holdTrained(inside, trainables);
       // Plans of before have bound the buffers that the trained parts have left.
       runner.forget();
       return new Trainer(model, {
@@ -121,28 +143,44 @@ export class Trainer {
       const start = performance.now();
       const targets = batch.map((part) => this.#plans.targetsOf(inside, part));
       const divisor = targets.reduce((sum, { count }) => sum + count, 0);
+      const before = this.#passes;
+      const parts = batch.map((part, index) => ({
+        part,
+        targets: targets[index] as PartTargets,
+        pass: before + index,
+      }));
       let loss = 0;
       this.#optimizer.begin();
-      for (const [index, part] of batch.entries()) {
-        loss += await this.#pass(inside, part, { divisor, targets: targets[index] as (typeof targets)[number] });
-        if (!Number.isFinite(loss)) throw diverged("the loss", loss);
+      for (const [index, one] of parts.entries()) {
+        const own = await this.#pass(inside, one, divisor);
+        if (!Number.isFinite(own)) throw await this.#diverged(inside, [one], "the loss", own);
+        loss += own;
         if (index + 1 < batch.length) await this.#optimizer.accumulate(index === 0);
         else if (index > 0) await this.#optimizer.gather();
       }
       const norm = await this.#optimizer.update(update);
-      if (!Number.isFinite(norm)) throw diverged("the norm of the gradient", norm);
+      if (!Number.isFinite(norm)) throw await this.#diverged(inside, parts, "the norm of the gradient", norm);
       return { loss, norm, milliseconds: performance.now() - start };
     });
   }
 
   /** Forward and backward over a part: its share of the loss. */
-  async #pass(inside: Inside, part: StepPart, rest: Parameters<StepPlans["step"]>[2]): Promise<number> {
-    const { written, run } = await this.#plans.step(inside, part, rest);
+  async #pass(inside: Inside, { part, targets, pass }: PlannedPart, divisor: number): Promise<number> {
+    const { written, run } = await this.#plans.step(inside, part, { divisor, targets });
     this.#optimizer.clear();
-    const { outputs } = await run(this.#passes);
-    this.#passes += 1;
+    const { outputs } = await run(pass);
+    this.#passes = pass + 1;
     this.#optimizer.touch(written);
     return outputs[LOSS]?.data[0] as number;
+  }
+
+  /** What went wrong, with the first value that did: weights are still those of before. */
+  async #diverged(inside: Inside, parts: readonly PlannedPart[], what: string, value: number): Promise<EngineError> {
+    for (const { part, targets, pass } of parts) {
+      const first = await this.#plans.diagnose(inside, part, targets, pass);
+      if (first !== null) return diverged(`${what} is ${value}: ${first} is the first value that is not finite`);
+    }
+    return diverged(`${what} is ${value}, while every value that it is made of is finite`);
   }
 
   /** Loss and logits of a part, without dropout and without any update. @throws EngineError BAD_INPUT */
@@ -163,10 +201,32 @@ export class Trainer {
   /** Counts what a step over a part does: launches, FLOPs, bytes. */
   async explain(part: StepPart): Promise<Explanation> {
     return this.#model.exclusive(async (inside) => {
-      const targets = this.#plans.targetsOf(inside, part);
-      const { plan, lengths } = await this.#plans.step(inside, part, { divisor: targets.count, targets });
+      const { plan, lengths } = await this.#prepare(inside, part);
       return explain(plan.steps, plan.memory, lengths.sizes);
     });
+  }
+
+  /** Times every launch of a step over a part; nothing is updated. Empty where the GPU has no timestamps. */
+  async profile(part: StepPart): Promise<readonly TimedLaunch[]> {
+    return this.#model.exclusive(async (inside) => {
+      const { plan, run } = await this.#prepare(inside, part);
+      const { launchMilliseconds } = await run(this.#passes, { profile: true });
+      const launches = plan.steps.flatMap(({ node, variant, launches: own }) => own.map(() => ({ node, variant })));
+      return (launchMilliseconds ?? []).map((milliseconds, index) => {
+        const { node, variant } = launches[index] as (typeof launches)[number];
+        return { scope: node.scope, op: node.label, variant, milliseconds };
+      });
+    });
+  }
+
+  /** The lowest layer in which a step over a part trains something: see `lowestTrained`. */
+  async lowest(part: StepPart): Promise<number | null> {
+    return this.#model.exclusive((inside) => this.#plans.lowest(inside, part));
+  }
+
+  async #prepare(inside: Inside, part: StepPart): Promise<ReadyStep> {
+    const targets = this.#plans.targetsOf(inside, part);
+    return this.#plans.step(inside, part, { divisor: targets.count, targets });
   }
 
   /** Everything that is needed to go on from here to the same bits, in this process or another. */
@@ -182,19 +242,25 @@ export class Trainer {
     });
   }
 
-  /** Gives the trained parts back to the model, which runs as before. */
+  /** Takes what was trained so far into what the model keeps and saves. */
+  async writeBack(): Promise<void> {
+    await this.#model.exclusive((inside) => writeBack(inside, this.#trainables));
+  }
+
+  /** Gives the trained parts back to the model, which runs as before. What is to be kept is written back first. */
   async dispose(): Promise<void> {
-    await this.#model.exclusive(async ({ runner, store }) => {
-      store.bank.hold(null);
-      runner.forget();
+    await this.#model.exclusive(async (inside) => {
+      releaseTrained(inside);
+      inside.runner.forget();
       await this.#plans.dispose();
       await this.#optimizer.dispose();
+      await releaseFusions(inside, this.#trainables);
     });
   }
 }
 
-function diverged(what: string, value: number): EngineError {
-  return new EngineError("DIVERGED", `${what} is ${value}`, {
+function diverged(message: string): EngineError {
+  return new EngineError("DIVERGED", message, {
     where: "train.step",
     fix: "lower the learning rate, clip the gradient, or look for values in the data that are not finite",
   });

@@ -29,7 +29,7 @@ describe("commands", () => {
   test.each([
     [["fly"], /there is no command "fly"; known: start, doctor/],
     [["toString"], /there is no command "toString"/],
-    [["train"], /train is not there yet/],
+    [["train"], /train needs --config/],
     [["doctor", "--adapter", "quantum"], /--adapter is "quantum"/],
     [["run", "--input", "x.txt"], /run needs --model/],
     [["run", "--model", "m", "--input", "x.txt", "--report", "r.html"], /a report needs --route/],

@@ -93,6 +93,8 @@ describe("LoRA", () => {
       use_dora: false,
       use_rslora: false,
       modules: { "layers.0.query": { r: R, alpha: 16, scaling: 8 } },
+      // Of training alone.
+      lora_dropout: 0.1,
     });
     const expected = new Map([
       ["layers.0.query.lora_A", counting([R, D])],

@@ -118,11 +118,15 @@ function lossOf({ forward }: Built, data: Data, sizes: Readonly<Record<string, n
   return loss;
 }
 
+/** Elements of a slot: as the leaf says, or a row of axis 0. */
+function slotElements({ slot, elements }: Leaf, { shape, data }: Source): number {
+  return elements ?? (slot === undefined ? data.length : data.length / (shape[0] as number));
+}
+
 /** The gradient of a leaf as one array over the parameter: zeros where no part lies. */
 function whole(results: ReadonlyMap<string, ReferenceTensor>, leaf: Leaf, source: Source): Float64Array {
   const gradient = new Float64Array(source.data.length);
-  const slots = leaf.slot === undefined ? 1 : (source.shape[0] as number);
-  const start = (leaf.slot ?? 0) * (source.data.length / slots);
+  const start = (leaf.slot ?? 0) * slotElements(leaf, source);
   for (const [name, { data }] of results) {
     const [parameter, at] = name.split(" ") as [string, string];
     if (parameter !== leaf.parameter) continue;
@@ -161,8 +165,7 @@ export async function checkGradient(gradientCase: GradientCase): Promise<void> {
         copy[at] = (copy[at] as number) + by;
         return lossOf(built, { ...data, [leaf.parameter]: { shape: source.shape, data: copy } }, sizes);
       };
-      const slots = leaf.slot === undefined ? 1 : (source.shape[0] as number);
-      const own = leaf.slot === undefined || Math.floor(at / (value.length / slots)) === leaf.slot;
+      const own = leaf.slot === undefined || Math.floor(at / slotElements(leaf, source)) === leaf.slot;
       const expected = own ? (moved(step) - moved(-step)) / (2 * step) : 0;
       compare(gradient[at] as number, expected, scale, tolerance, `∂${leaf.parameter}[${at}]`);
     }

@@ -35,6 +35,32 @@ test("indices that the device finds", async () => {
   });
 });
 
+test.each([0, 1, 2])("slot %i of three is trained", async (slot) => {
+  for (const width of [3, 8]) {
+    await checkGradient({
+      sources: { x: numbers(1, [6, width]), rows: table(4, 0, 5, 5, NOWHERE, 2, 0, 3) },
+      leaves: [{ parameter: "x", slot, elements: 2 * width }],
+      build: (b, { x, rows }) => [b.op(gatherRows, { x, rows }, {}).y as Value],
+    });
+  }
+});
+
+test("a slot whose rows the device finds is refused", () => {
+  const { sources, rows } = selected([4], [2]);
+  const b = new GraphBuilder({ differentiable: true });
+  const values = Object.fromEntries(
+    Object.entries(sources).map(([name, { shape, data, input }]) => {
+      const element = data instanceof Uint32Array ? "u32" : "f32";
+      return [name, input === true ? b.input(name, shape, element) : b.parameter(name, shape, element)];
+    }),
+  );
+  const y = b.op(gatherRows, { x: b.parameter("x", [4, 4]), rows: rows(b, values) }, {}).y as Value;
+  const seeds = [{ value: y, gradient: b.parameter("seed", y.type.shape) }];
+  expect(() => backpropagate(b, seeds, [{ parameter: "x", slot: 1, elements: 8 }])).toThrow(
+    "rows that the device finds are of a slot that is trained",
+  );
+});
+
 test("rows from two tables are added up", async () => {
   await checkGradient({
     sources: { x: numbers(1, [5, 4]), left: table(0, 0, 1), right: table(1, 4) },
@@ -42,12 +68,16 @@ test("rows from two tables are added up", async () => {
   });
 });
 
-test("what stands in for missing rows has no gradient", () => {
-  const b = new GraphBuilder({ differentiable: true });
-  const inputs = { x: b.parameter("x", [5, 4]), rows: b.input("rows", [3], "u32"), fill: b.parameter("fill", [4]) };
-  const y = b.op(gatherRows, inputs, {}).y as Value;
-  const seeds = [{ value: y, gradient: b.parameter("seed", [3, 4]) }];
-  expect(() => backpropagate(b, seeds, [{ parameter: "fill" }])).toThrow(
-    "gather-rows: the gradient of fill is not built",
-  );
+test.each([
+  ["some", [NOWHERE, 1, 7, 1, NOWHERE, 0]],
+  ["none", [2, 0, 2]],
+  ["all", [NOWHERE, 5]],
+])("what stands in for missing rows, %s of them", async (_, rows) => {
+  for (const leaves of [["x", "fill"], ["fill"]]) {
+    await checkGradient({
+      sources: { x: numbers(1, [5, 6]), fill: numbers(2, [6]), rows: table(...rows) },
+      leaves: leaves.map((parameter) => ({ parameter })),
+      build: (b, { x, fill, rows: indices }) => [b.op(gatherRows, { x, fill, rows: indices }, {}).y as Value],
+    });
+  }
 });

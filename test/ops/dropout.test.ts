@@ -5,7 +5,7 @@ import { dropoutCases } from "../../src/cases/dropout.ts";
 import { evaluateCase } from "../../src/cases/evaluate.ts";
 import { dropout } from "../../src/ops/dropout.ts";
 import { dropout as reference } from "../../src/reference/dropout.ts";
-import { philox } from "../../src/reference/philox.ts";
+import { philox } from "../../src/random.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
 import { describeOp } from "./check-case.ts";
 

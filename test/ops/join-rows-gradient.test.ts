@@ -20,4 +20,9 @@ test("join-rows-gradient names what does not fit", () => {
     "order axis 0 is 3, expected rows",
   );
   expect(() => joinRowsGradient.infer(inputs, { source: "c" as "a" })).toThrow("source is c");
+  const range = { source: "b", at: 4, firstRow: 3, rowCount: 2 } as const;
+  expect(joinRowsGradient.infer(inputs, range).y?.shape).toEqual([2, 12]);
+  expect(() => joinRowsGradient.infer(inputs, { ...range, rowCount: 3 })).toThrow("rows 3 to 6 are asked for");
+  const unknown = { ...inputs, like: { shape: [runtimeDim("table"), 12], element: "f32" } } as const;
+  expect(() => joinRowsGradient.infer(unknown, range)).toThrow("like axis 0 is table");
 });

@@ -10,11 +10,13 @@ import type { Reference } from "../../src/graph/interpret.ts";
 import { withOrders } from "../../src/graph/order.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import type { Graph, Value } from "../../src/graph/value.ts";
+import type { DraftOptions } from "../../src/model/build.ts";
 import type { Inside, Model } from "../../src/model/model.ts";
 import type { RunInput } from "../../src/model/types.ts";
 import { sizeLookup } from "../../src/graph/schedule.ts";
 import { references } from "../../src/reference/index.ts";
 import type { ReferenceTensor } from "../../src/reference/tensor.ts";
+import { SEED, drawsOf } from "../../src/train/dropouts.ts";
 import { LOSS, buildStep } from "../../src/train/step-graph.ts";
 import type { Objective, StepGraph } from "../../src/train/step-graph.ts";
 import { trainablesOf } from "../../src/train/trainable.ts";
@@ -29,6 +31,10 @@ export interface StepCase {
   readonly train: TrainTargets;
   /** Run-time inputs of the objective. */
   readonly given: Readonly<Record<string, Float32Array | Uint32Array>>;
+  /** What dropout draws from: seed and pass. */
+  readonly seeds?: readonly [number, number];
+  /** How the step is drafted. */
+  readonly draft?: DraftOptions;
   /** Elements of a stretch that are moved; 6 when absent. */
   readonly moved?: number;
 }
@@ -52,11 +58,19 @@ function placeOf({ slot, elements }: Trainable, at: number): number {
   return (slot ?? 0) * elements + at;
 }
 
+/** Whether an element of a stretch is trained. */
+function isTrained({ parts }: Trainable, at: number): boolean {
+  return parts.some(({ from, elements, mask }) => at >= from && at < from + elements && mask?.[at - from] !== 0);
+}
+
 interface Checked {
   readonly stretches: readonly Trainable[];
   readonly step: StepGraph;
   /** Largest error of the device's gradients relative to the largest of their stretch. */
   readonly deviceError: number;
+  /** In float64: the loss, and the gradient of every stretch that the step reads, by its parameter. */
+  readonly loss: number;
+  readonly gradients: ReadonlyMap<string, Float64Array>;
 }
 
 /** Checks the gradients of every trained stretch. */
@@ -66,10 +80,12 @@ export async function checkStep(model: Model, stepCase: StepCase): Promise<Check
     const request = inside.request(stepCase.input, { outputs: stepCase.outputs });
     const ready = await runner.ready(request);
     const stretches = trainablesOf(inside, stepCase.train);
-    const plain = buildStep(ready, stretches, stepCase.objective, { passes: (graph) => graph });
+    const plain = buildStep(ready, stretches, stepCase.objective, { ...stepCase.draft, passes: (graph) => graph });
     const lengths = runner.lengthsOf(plain.built, request, ready);
-    const arrays = { ...request.batch.arrays, ...lengths.inputs, ...stepCase.given };
     const { graph } = plain.built;
+    const { seeds = [0, 0] } = stepCase;
+    const drawn = { ...drawsOf(graph, lengths.sizes, seeds), [SEED]: Uint32Array.from(seeds) };
+    const arrays = { ...request.batch.arrays, ...lengths.inputs, ...stepCase.given, ...drawn };
     const inputs = withOrders(graph, arrays);
     const parameters = await parametersOf(inside, graph);
     const size = sizeLookup(lengths.sizes);
@@ -95,13 +111,18 @@ export async function checkStep(model: Model, stepCase: StepCase): Promise<Check
     const lossOnly: Graph = { nodes: graph.nodes, outputs: new Map([[LOSS, graph.outputs.get(LOSS) as Value]]) };
     const loss = (changed: ReadonlyMap<string, ReferenceTensor>): number =>
       evaluate(forward(lossOnly), changed).get(LOSS)?.data[0] as number;
+    const gradients = new Map<string, Float64Array>();
     for (const stretch of stretches) {
       const parameter = parameters.get(stretch.parameter);
       // What the step does not read has no gradient.
       if (parameter === undefined) expect(plain.gradients.map((one) => one.parameter)).not.toContain(stretch.parameter);
-      else checkDifferences(stretch, wholeOf(plain, stretch, truth), parameter, loss, stepCase.moved ?? 6);
+      else {
+        const gradient = wholeOf(plain, stretch, truth);
+        gradients.set(stretch.parameter, gradient);
+        checkDifferences(stretch, gradient, parameter, loss, stepCase.moved ?? 6);
+      }
     }
-    const optimised = buildStep(ready, stretches, stepCase.objective);
+    const optimised = buildStep(ready, stretches, stepCase.objective, stepCase.draft);
     const arena = new Arena(inside.parts.gpu);
     const capacities = runner.capacitiesOf(lengths, ready.signature);
     const plan = await Plan.create({
@@ -120,7 +141,7 @@ export async function checkStep(model: Model, stepCase: StepCase): Promise<Check
           deviceError = Math.max(deviceError, Math.abs((outputs[name]?.data[i] as number) - value) / scale);
         });
       }
-      return { stretches, step: optimised, deviceError };
+      return { stretches, step: optimised, deviceError, loss: truth.get(LOSS)?.data[0] as number, gradients };
     } finally {
       plan.dispose();
       await arena.dispose();
@@ -161,6 +182,10 @@ function checkDifferences(
   const places = new Set([Math.max(largest, 0)]);
   for (let i = 1; i < moved; i += 1) places.add(Math.floor(((i - 0.5) * gradient.length) / (moved - 1)));
   for (const at of places) {
+    if (!isTrained(stretch, at)) {
+      expect(Math.abs(gradient[at] as number), `${stretch.owner} ${stretch.parameter}[${at}] is not trained`).toBe(0);
+      continue;
+    }
     const h = 1e-4;
     const lossAt = (by: number): number => {
       const copy = Float64Array.from(data);

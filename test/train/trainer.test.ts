@@ -1,43 +1,15 @@
 /** @file Training steps on the device: a small model learns a batch, the same seed gives the same bits, faults leave all as it was. */
 
-import { afterEach, describe, expect, test } from "vitest";
-import { loadFolder } from "../../src/model/load.ts";
+import { describe, expect, test } from "vitest";
 import type { Model } from "../../src/model/model.ts";
 import type { Tensor } from "../../src/model/types.ts";
 import { coda } from "../../src/routing/coda.ts";
+import { entryOf } from "../../src/train/entry.ts";
 import type { TrainerState } from "../../src/train/state.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import type { StepPart, StepReport, TrainerOptions } from "../../src/train/trainer.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
-import { tinyModel } from "../tiny-models.ts";
-
-const ids = [
-  [3, 9, 27, 1, 14, 5, 22],
-  [8, 2, 19],
-  [4, 4, 11, 29, 7],
-  [1, 2, 3, 4],
-];
-const labels = [2, 0, 1, 2];
-const options: TrainerOptions = {
-  train: { adapters: ["task"], heads: ["task"] },
-  head: "task",
-  objective: { kind: "cross-entropy" },
-  optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, clip: 1 },
-};
-
-const open: Model[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.dispose();
-});
-
-async function model(present: readonly string[] = []): Promise<Model> {
-  const made = await loadFolder(await sharedGpu(), tinyModel("bert", {}, 1, present).folder);
-  open.push(made);
-  await made.addAdapter("task", "seq_bn");
-  await made.addHead("task", { config: { head_type: "classification", num_labels: 3, layers: 1 } });
-  made.setActive("task");
-  return made;
-}
+import { ids, labels, model, options } from "./trainer-case.ts";
 
 async function logits(of: Model): Promise<Float32Array> {
   const { heads } = await of.run({ ids });
@@ -213,7 +185,7 @@ describe("an evaluation", () => {
 
 describe("a head of tokens", () => {
   test("reads labelled rows alone, and learns them", async () => {
-    const of = await model(["cls.predictions.transform.dense.weight"]);
+    const of = await model({ present: ["cls.predictions.transform.dense.weight"] });
     const trainer = await Trainer.create(of, { ...options, train: { adapters: ["task"] }, head: "default" });
     const rows = ids.flat();
     const targets = rows.map((id, row) => (row % 3 === 1 ? id : -1));
@@ -234,31 +206,44 @@ describe("a head of tokens", () => {
   });
 });
 
-describe("a training that begins at a layer", () => {
-  test("takes the same steps as one that computes what is below, and launches nothing there", async () => {
-    const found: { reports: StepReport[]; launches: readonly string[] }[] = [];
-    for (const from of [undefined, 1]) {
-      const of = await model();
-      of.dropAdapters({ layers: [0] });
-      const { captures } = await of.run({ ids }, { outputs: [], capture: ["layers.1.input"] });
-      const entry = (captures["layers.1.input"] as Tensor).data;
-      const trainer = await Trainer.create(of, { ...options, ...(from === undefined ? {} : { from }) });
-      const part = { input: { ids }, targets: labels, ...(from === undefined ? {} : { entry }) };
-      const { steps: launches } = await trainer.explain(part);
-      const reports: StepReport[] = [];
-      for (let i = 0; i < 3; i += 1) reports.push(await trainer.step([part], { learningRate: 0.01 }));
-      found.push({ reports, launches: launches.map(({ scope }) => scope) });
-      await trainer.dispose();
+describe("dropped layers", () => {
+  test("have no backward pass: five of six without adapters leave no launch of theirs on the way back", async () => {
+    const of = await model({ config: { num_hidden_layers: 6 } });
+    const trainer = await Trainer.create(of, options);
+    const backward: Set<string>[] = [];
+    for (const layers of [0, 5]) {
+      of.dropAdapters(layers === 0 ? null : { layers });
+      const { steps: launches } = await trainer.explain({ input: { ids }, targets: labels });
+      const found = launches.map(({ scope }) => /^backward\.(layers\.\d)/.exec(scope)?.[1]);
+      backward.push(new Set(found.filter((scope) => scope !== undefined)));
     }
-    const [whole, entered] = found as [(typeof found)[0], (typeof found)[0]];
-    entered.reports.forEach(({ loss, norm }, at) => {
-      expect(loss).toBeCloseTo(whole.reports[at]?.loss as number, 5);
-      expect(norm).toBeCloseTo(whole.reports[at]?.norm as number, 4);
-    });
-    expect(whole.launches.some((scope) => scope.startsWith("layers.0"))).toBe(true);
-    expect(whole.launches.some((scope) => scope.startsWith("backward.layers.0"))).toBe(false);
-    expect(whole.launches.some((scope) => scope.startsWith("backward.layers.1"))).toBe(true);
-    expect(entered.launches.some((scope) => scope.includes("layers.0"))).toBe(false);
+    // Below the lowest adapter of layer 0 there is nothing to go back to but that adapter itself.
+    expect([...(backward[0] as Set<string>)].sort()).toEqual([0, 1, 2, 3, 4, 5].map((layer) => `layers.${layer}`));
+    expect([...(backward[1] as Set<string>)]).toEqual(["layers.5"]);
+    await trainer.dispose();
+  });
+
+  test("may be others in every step: what a step does not reach stays as it is", async () => {
+    const of = await model();
+    const trainer = await Trainer.create(of, options);
+    const part = { input: { ids }, targets: labels };
+    const changed = (a: TrainerState, b: TrainerState): string[] =>
+      Object.keys(a.tensors).filter((name) => `${a.tensors[name]}` !== `${b.tensors[name]}`);
+    const before = await trainer.save();
+    of.dropAdapters({ layers: 1 });
+    await trainer.step([part], { learningRate: 0.01 });
+    const after = await trainer.save();
+    expect(changed(before, after).some((name) => name.includes("layers.0"))).toBe(false);
+    expect(changed(before, after).some((name) => name.includes("layers.1"))).toBe(true);
+    of.dropAdapters(null);
+    await trainer.step([part], { learningRate: 0.01 });
+    const last = await trainer.save();
+    expect(changed(after, last).some((name) => name.includes("layers.0"))).toBe(true);
+    const updates = Object.entries(last.updates).filter(([name]) => name.includes("layers."));
+    expect(new Set(updates.map(([name, count]) => `${name.includes("layers.0")} ${count}`))).toEqual(
+      new Set(["true 1", "false 2"]),
+    );
+    await trainer.dispose();
   });
 });
 
@@ -272,8 +257,8 @@ describe("recomputation", () => {
       const trainer = await Trainer.create(of, { ...options, train, recompute });
       const part = { input: { ids }, targets: labels };
       for (let i = 0; i < 3; i += 1) await trainer.step([part], { learningRate: 0.01 });
-      const { arenaBytes: arena, flops, steps } = await trainer.explain(part);
-      found.push({ state: await trainer.save(), arena, flops, scopes: steps.map(({ scope }) => scope) });
+      const { arenaBytes: arena, flops, steps: launches } = await trainer.explain(part);
+      found.push({ state: await trainer.save(), arena, flops, scopes: launches.map(({ scope }) => scope) });
       await trainer.dispose();
     }
     const [kept, again] = found as [(typeof found)[0], (typeof found)[0]];
@@ -286,6 +271,28 @@ describe("recomputation", () => {
 });
 
 describe("faults", () => {
+  test("a value that is not finite ends the step, is named, and nothing is updated", async () => {
+    const of = await model();
+    const trainer = await Trainer.create(of, options);
+    const entry = await entryOf(of, { ids }, 1);
+    const part = { input: { ids }, targets: labels, entry };
+    await trainer.step([part], { learningRate: 0.01 });
+    const before = await trainer.save();
+    const hidden = Float32Array.from(entry.hidden);
+    hidden[5] = Number.POSITIVE_INFINITY;
+    await expect(
+      trainer.step([{ ...part, entry: { layer: 1, hidden } }], { learningRate: 0.01 }),
+    ).rejects.toMatchObject({
+      code: "DIVERGED",
+      message: expect.stringContaining("element 5 of layers.1.input is the first value that is not finite"),
+    });
+    expect(await trainer.save()).toEqual({ ...before, passes: before.passes + 1 });
+    await trainer.step([part], { learningRate: 0.01 });
+    await expect(trainer.step([part], { learningRate: 1e30 })).resolves.toMatchObject({ loss: expect.any(Number) });
+    await expect(trainer.step([part], { learningRate: 0.01 })).rejects.toThrow(/is the first value that is not finite/);
+    await trainer.dispose();
+  });
+
   test("labels that the head does not have are refused by number, and nothing has changed", async () => {
     const of = await model();
     const trainer = await Trainer.create(of, options);

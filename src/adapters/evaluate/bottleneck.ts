@@ -25,6 +25,10 @@ export interface LeafAt {
   readonly structure: BottleneckStructure;
   readonly segments: Value;
   readonly slots: Value;
+  /** In a training step the rate at which its up-output is left out; 0 elsewhere. */
+  readonly rate: number;
+  /** Its name among the places of the model. */
+  readonly name: string;
 }
 
 /** @returns what a leaf has at a residual site, or null. */
@@ -36,7 +40,13 @@ export function bottleneckAt(leaf: ProgramLeaf, site: ResidualPlace): Bottleneck
 export function leafAt(context: SiteContext, leaf: ProgramLeaf, path: Path, site: ResidualPlace): LeafAt | null {
   const structure = bottleneckAt(leaf, site);
   if (structure === null) return null;
-  return { structure, segments: context.segmentsOf(leaf, path, site), slots: context.slots(leaf, path) };
+  return {
+    structure,
+    segments: context.segmentsOf(leaf, path, site),
+    slots: context.slots(leaf, path),
+    rate: context.rateOf(leaf, structure.table),
+    name: ["layers", site.layer, site.place, ...path].join("."),
+  };
 }
 
 /** LN(v + h) on post-LN hosts, v + h on pre-LN hosts: how a host closes a sub-layer. */
@@ -70,18 +80,25 @@ export function upOutput(
   return context.bottleneck(structure.table, { x: input, residual, segments, slots });
 }
 
+/** o + residual: the up-output with what a training step leaves out of it. */
+function output(context: SiteContext, leaf: LeafAt, x: Value, residual?: Value): Value {
+  if (leaf.rate === 0) return upOutput(context, leaf, x, residual);
+  const kept = context.leaveOut(upOutput(context, leaf, x), leaf.rate, leaf.name);
+  return residual === undefined ? kept : context.add(residual, kept);
+}
+
 /** The block of MATHS §2.2 with its skip; a residual of undefined leaves the skip away. */
 export function block(context: SiteContext, leaf: LeafAt, x: Value, residual: Value | undefined): Value {
   const { structure, segments, slots } = leaf;
   const { gate, normAfter, residualInNorm, table } = structure;
-  if (!gate && !normAfter) return upOutput(context, leaf, x, residual);
+  if (!gate && !normAfter) return output(context, leaf, x, residual);
   const extra = `${table}${EXTRA}`;
   const inner = normAfter && !(residualInNorm && !structure.parallel) ? undefined : residual;
   let sum: Value;
   if (gate) {
     const weight = context.gate(extra, x, 1, segments, slots);
-    sum = context.addWeighted(inner, upOutput(context, leaf, x), weight, segments);
-  } else sum = upOutput(context, leaf, x, inner);
+    sum = context.addWeighted(inner, output(context, leaf, x), weight, segments);
+  } else sum = output(context, leaf, x, inner);
   if (!normAfter) return sum;
   const layout = extraLayout(x.type.shape[1] as number);
   const outer = inner === undefined ? residual : undefined;

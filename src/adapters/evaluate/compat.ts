@@ -120,7 +120,7 @@ function fuse(
   const children = (): Value[] =>
     at.children.map((index) => go(program.children[index] as Program, [...path, index], prepared).up as Value);
   const inputs = { x: prepared.hidden, query, residual: prepared.skip };
-  return { ...prepared, hidden: fuseChildren(context, at, inputs, children, site) };
+  return { ...prepared, hidden: fuseChildren(context, { name: program.fusion.name, at, site }, inputs, children) };
 }
 
 function average(

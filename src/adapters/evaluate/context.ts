@@ -14,8 +14,12 @@ import { segmentCombine } from "../../ops/segment-combine.ts";
 import { segmentGate } from "../../ops/segment-gate.ts";
 import type { Selection } from "../../sites/site.ts";
 import type { AdapterBank } from "../bank.ts";
+import type { ScoreFactor } from "../fusion-build.ts";
+import { fusionFactor, leaveOut, rateOf } from "./dropout.ts";
+import type { Dropouts } from "./dropout.ts";
 import type { Feed, Path, Stage, StageStep } from "../feeds.ts";
-import type { FusionPlace, FusionSite, Fusions } from "../fusions.ts";
+import type { FusionPlace, FusionSite } from "../fusion-sites.ts";
+import type { Fusions } from "../fusions.ts";
 import type { Program } from "../program.ts";
 
 /** Names and lengths of a stage of the batch. */
@@ -51,6 +55,8 @@ export interface SiteOptions {
   readonly compat: boolean;
   readonly feeds: Map<string, Feed>;
   readonly fusions: Fusions;
+  /** What a training step leaves out; null, or absent, elsewhere. */
+  readonly dropout?: Dropouts | null;
   /** Stands before the names of run-time inputs, where two compositions meet in one graph. */
   readonly label?: string;
 }
@@ -62,6 +68,7 @@ export class SiteContext {
   readonly program: Program;
   /** Reproduces the quirks of the `adapters` library, version 1.2. */
   readonly compat: boolean;
+  readonly #dropouts: Dropouts | null;
   readonly #fusions: Fusions;
   /** Run-time inputs that the graph reads, by name. */
   readonly feeds: Map<string, Feed>;
@@ -75,6 +82,7 @@ export class SiteContext {
     this.compat = options.compat;
     this.feeds = options.feeds;
     this.#fusions = options.fusions;
+    this.#dropouts = options.dropout ?? null;
     this.#label = options.label ?? "";
   }
 
@@ -162,6 +170,29 @@ export class SiteContext {
     return this.#fusions.get(name).config.query_before_ln;
   }
 
+  /** The rate at which a training step leaves out what a leaf has at a table; 0 elsewhere. */
+  rateOf({ residents }: Extract<Program, { kind: "leaf" }>, table: string): number {
+    return this.#dropouts === null ? 0 : rateOf(residents, table);
+  }
+
+  /** x with elements left out. Every place has a name of its own. */
+  leaveOut(x: Value, rate: number, place: string): Value {
+    return leaveOut(this.b, this.#dropouts, x, { rate, place: `${this.#label}${place}` });
+  }
+
+  /** What a training step multiplies the scores of a fusion by; undefined where it does not. */
+  fusionFactor(name: string, x: Value, adapters: number, site: FusionPlace & Rows): ScoreFactor | undefined {
+    const { dropout_prob } = this.#fusions.get(name).config;
+    return fusionFactor(this.b, this.#dropouts, {
+      x,
+      adapters,
+      segments: site.selection?.segments ?? this.segments,
+      sequences: this.names.sequences,
+      rate: dropout_prob ?? this.#dropouts?.attention ?? 0,
+      place: `${this.#label}layers.${site.layer}.${site.place}.fusion ${name}`,
+    });
+  }
+
   add(left: Value, right: Value): Value {
     return this.b.op(elementwise, { a: left, b: right }, { operation: "add" }).y as Value;
   }
@@ -179,7 +210,11 @@ export class SiteContext {
   /** (x − mean) / √(variance + ε) per row. */
   normalise(x: Value): Value {
     const width = x.type.shape[1] as number;
-    const inputs = { x, gamma: this.bank.constant(this.b, 1, width), beta: this.bank.constant(this.b, 0, width) };
+    const inputs = {
+      x,
+      gamma: this.bank.constants.row(this.b, 1, width),
+      beta: this.bank.constants.row(this.b, 0, width),
+    };
     return this.b.op(layerNorm, inputs, { eps: OWN_NORM_EPS }).y as Value;
   }
 

@@ -6,7 +6,8 @@
 import type { Value } from "../../graph/value.ts";
 import { buildFoldedFusion, buildUnfoldedFusion } from "../fusion-build.ts";
 import type { Fused } from "../fusion-build.ts";
-import type { FusionSite } from "../fusions.ts";
+import { buildTrainedFusion } from "../fusion-trained.ts";
+import type { FusionSite } from "../fusion-sites.ts";
 import type { Path } from "../feeds.ts";
 import type { Program } from "../program.ts";
 import { leaves } from "../program-leaves.ts";
@@ -42,21 +43,39 @@ export function lastLeaf(context: SiteContext, child: Program, path: Path, site:
   return found.findLast((one) => one !== null) ?? null;
 }
 
+/** A fusion in the form that its site has. The scores of one that is trained have factors where the step leaves some out. */
+function fusedBy(
+  context: SiteContext,
+  { name, at, site }: FusionAt,
+  inputs: FusionInputs,
+  children: () => readonly Value[],
+): Fused {
+  const { b } = context;
+  const { x, query, residual } = inputs;
+  const own = { x, ...(query === x ? {} : { query }), residual };
+  if (at.form === "folded") return buildFoldedFusion(b, own, at.choice);
+  const drawn = at.form === "trained" || at.held === true;
+  const factor = drawn ? context.fusionFactor(name, x, at.children.length, site) : undefined;
+  if (at.form === "trained") return buildTrainedFusion(b, { ...own, factor }, at.choice);
+  return buildUnfoldedFusion(b, { children: children(), query, residual, factor }, at.choice);
+}
+
+/** A fusion at a site. */
+export interface FusionAt {
+  readonly name: string;
+  readonly at: FusionSite;
+  readonly site: ResidualPlace;
+}
+
 /** Runs the fusion with its children's up-outputs, and names its weights for capture. */
 export function fuseChildren(
   context: SiteContext,
-  at: FusionSite,
+  fusion: FusionAt,
   inputs: FusionInputs,
   children: () => readonly Value[],
-  site: ResidualPlace,
 ): Value {
-  const { b } = context;
-  const { x, query, residual } = inputs;
-  const fused: Fused =
-    at.form === "folded"
-      ? buildFoldedFusion(b, { x, ...(query === x ? {} : { query }), residual }, at.choice)
-      : buildUnfoldedFusion(b, { children: children(), query, residual }, at.choice);
-  b.name(site.place === "ffn" ? "fusion.weights" : "attention.fusion.weights", fused.weights);
+  const fused = fusedBy(context, fusion, inputs, children);
+  context.b.name(fusion.site.place === "ffn" ? "fusion.weights" : "attention.fusion.weights", fused.weights);
   return fused.y;
 }
 
@@ -83,7 +102,8 @@ export function evaluateFuse(
     at.children.map((index) =>
       childUp(context, program.children[index] as Program, [...path, index], { state, x }, { site, go }),
     );
-  return { out: fuseChildren(context, at, { x, query, residual }, values, site), open: structure.originalAfter };
+  const fused = fuseChildren(context, { name: program.fusion.name, at, site }, { x, query, residual }, values);
+  return { out: fused, open: structure.originalAfter };
 }
 
 /** v of a child: of a single adapter on the fusion's x; of a stack, of its last one after the others have run. */

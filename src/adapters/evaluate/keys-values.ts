@@ -26,6 +26,12 @@ function prefixAt({ structure }: ProgramLeaf, layer: number): NonNullable<LayerS
   return (structure.layers[layer] as LayerStructure).prefix as NonNullable<LayerStructure["prefix"]>;
 }
 
+/** Rows of a prefix are weighed by a gate, or in a training step some of their elements are left out: they are values of their own then. */
+function isGathered(context: SiteContext, leaf: ProgramLeaf, layer: number): boolean {
+  const { table, gates } = prefixAt(leaf, layer);
+  return gates > 0 || context.rateOf(leaf, table) > 0;
+}
+
 /** Which prefixes of a layer a run-time input is about. */
 interface PrefixAt {
   readonly stage: Stage;
@@ -49,11 +55,11 @@ export function evaluateKeysValues(context: SiteContext, layer: number, site: Ke
   if (carrying.length === 0) return site;
   refuseMixtures(context.program, layer);
   if (site.relativeBias) throw unsupported("a prefix on a host with relative position bias: its rows have no position");
-  const gated = carrying.some((leaf) => prefixAt(leaf, layer).gates > 0);
+  const gathered = carrying.some((leaf) => isGathered(context, leaf, layer));
   if (site.segments.node.kind === "op")
     throw unsupported('a prefix among keys that a router counts on the GPU: route with attention "k-to-all"');
-  // Without gates all prefixes are rows of one table. A gate weighs the rows of its own prefix, so these join one by one.
-  const ranges = gated ? carrying.map((_, at) => ({ from: at, to: at + 1 })) : [{ from: 0, to: carrying.length }];
+  // Prefixes are rows of one table. A gate weighs the rows of its own prefix, so these join one by one.
+  const ranges = gathered ? carrying.map((_, at) => ({ from: at, to: at + 1 })) : [{ from: 0, to: carrying.length }];
   const joined = ranges.reduce<KeysAndValues>((there, range) => join(context, layer, site, there, range), site);
   if (!site.causal || site.keySelection !== null) return joined;
   const feed = { kind: "prefix-positions", stage: context.stage, layer } as const;
@@ -71,17 +77,18 @@ function join(
 ): KeysAndValues {
   const { b, bank, names, stage } = context;
   const leaf = prefixesOf(context.program, layer)[range.from] as ProgramLeaf;
-  const { table, gates } = prefixAt(leaf, layer);
+  const { table } = prefixAt(leaf, layer);
   const keys = site.segments.node.label;
   const at = { stage, layer, keys, range };
   const tag = `prefix.${layer}.${range.from}-${range.to}.${bank.room(table)}.${keys}`;
-  const form = gates > 0 ? "gathered" : "joined";
+  const gathered = isGathered(context, leaf, layer);
+  const form = gathered ? "gathered" : "joined";
   const index = context.feed(tag, [runtimeDim(`${stagePrefix(stage)}${tag}.rows`)], {
     kind: "prefix-rows",
     ...at,
     form,
   });
-  const rows = gates > 0 ? gatedRows(context, site, { tag, leaf, at }) : bank.values(b, table).bank;
+  const rows = gathered ? gatheredRows(context, site, { tag, leaf, at }) : bank.values(b, table).bank;
   const kv = b.op(joinRows, { a: there.kv, b: rows, rows: index }, { width: 2 * site.width, aAt: there.kAt })
     .y as Value;
   const segments = context.feed(`${tag}.segments`, [names.offsets], { kind: "prefix-segments", ...at, joined: true });
@@ -91,8 +98,8 @@ function join(
   return { kv, kAt: 0, vAt: site.width, segments, positions };
 }
 
-/** Rows of one leaf's prefix, weighed by the gate of their sequence (UniPELT). */
-function gatedRows(
+/** Rows of one leaf's prefix, without what a training step leaves out, weighed by the gate of their sequence (UniPELT). */
+function gatheredRows(
   context: SiteContext,
   site: KeyValueSite,
   { tag, leaf, at }: { readonly tag: string; readonly leaf: ProgramLeaf; readonly at: PrefixAt },
@@ -101,10 +108,13 @@ function gatedRows(
   const { table, gates } = prefixAt(leaf, at.layer);
   const dim = runtimeDim(`${stagePrefix(stage)}${tag}.bank.rows`);
   const index = context.feed(`${tag}.bank`, [dim], { kind: "prefix-rows", ...at, form: "bank" });
-  const own = context.feed(`${tag}.own`, [names.offsets], { kind: "prefix-segments", ...at, joined: false });
-  const rows = b.op(gatherRows, { x: bank.values(b, table).bank, rows: index }, {}).y as Value;
-  const segments = site.keySelection?.segments ?? context.segments;
+  const gathered = b.op(gatherRows, { x: bank.values(b, table).bank, rows: index }, {}).y as Value;
   const path = (leavesWithPaths(context.program, []).find((one) => one.leaf === leaf) as { path: Path }).path;
+  const place = ["layers", at.layer, "prefix", ...path].join(".");
+  const rows = context.leaveOut(gathered, context.rateOf(leaf, table), place);
+  if (gates === 0) return rows;
+  const own = context.feed(`${tag}.own`, [names.offsets], { kind: "prefix-segments", ...at, joined: false });
+  const segments = site.keySelection?.segments ?? context.segments;
   const weight = context.gate(gateTable(table, gates), site.input, gates, segments, context.slots(leaf, path));
   return context.addWeighted(undefined, rows, weight, own);
 }

@@ -115,5 +115,5 @@ function fused(
   const alone = { ...at, choice: { ...choice, shape: { ...choice.shape, residualBefore: false } } } as typeof at;
   const residual = sum ?? (context.b.op(fill, { x: site.stream }, { value: 0 }).y as Value);
   const inputs = { x: site.stream, query: site.stream, residual };
-  return fuseChildren(context, alone, inputs, values, site);
+  return fuseChildren(context, { name: program.fusion.name, at: alone, site }, inputs, values);
 }

@@ -126,8 +126,9 @@ export function evaluateLinear(context: SiteContext, layer: number, site: Linear
     let y = value;
     if (structure.lora) {
       const table = `${structure.table}${LINEAR_TABLES.lora}`;
-      const change = (residual?: Value): Value =>
-        context.bottleneck(table, { x: site.x, residual, segments, slots }, columns);
+      const place = ["layers", layer, structure.table, columns.first, ...path].join(".");
+      const x = context.leaveOut(site.x, context.rateOf(leaf, structure.table), place);
+      const change = (residual?: Value): Value => context.bottleneck(table, { x, residual, segments, slots }, columns);
       y = gates === null ? change(y) : context.addWeighted(y, change(), gates, segments);
     }
     if (!structure.scale) return y;

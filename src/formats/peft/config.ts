@@ -96,6 +96,13 @@ export function flag(fields: JsonObject, field: string, where: string): boolean 
   throw badConfig(where, `${field} must be true or false, not ${JSON.stringify(value)}.`);
 }
 
+/** A rate, 0 where the field is absent. @throws EngineError `BAD_CONFIG` */
+export function rate(fields: JsonObject, field: string, where: string): number {
+  const value = fields[field] ?? 0;
+  if (typeof value === "number" && value >= 0 && value < 1) return value;
+  throw badConfig(where, `${field} must be from 0 to below 1, not ${JSON.stringify(value)}.`);
+}
+
 /** A list of names, or null where the field is absent or one regular expression. @throws EngineError `BAD_CONFIG` */
 export function nameList(fields: JsonObject, field: string, where: string): readonly string[] | null {
   const value = fields[field] ?? null;

@@ -5,7 +5,7 @@ import { rowBlock } from "../adapter-hub/tidy.ts";
 import type { PlainTensor } from "../adapter-hub/types.ts";
 import { badWeights } from "../adapter-hub/weights-file.ts";
 import type { JsonObject } from "../json.ts";
-import { flag, lookUp, positive, readPattern } from "./config.ts";
+import { flag, lookUp, positive, rate, readPattern } from "./config.ts";
 import { groupModules, mapName } from "./module-tensors.ts";
 import type { AdaptedModule, ReadPeft } from "./module-tensors.ts";
 
@@ -42,6 +42,7 @@ export function readLora(
   const rslora = flag(fields, "use_rslora", where);
   const dora = flag(fields, "use_dora", where);
   const bias = flag(fields, "lora_bias", where);
+  const dropout = rate(fields, "lora_dropout", where);
   const { modules, rest } = groupModules(tensors, kinds);
   const wrong: string[] = [];
   const result = new Map<string, PlainTensor>();
@@ -64,7 +65,13 @@ export function readLora(
   }
   if (wrong.length > 0) throw badWeights(file, `${wrong.join("; ")}.`);
   return {
-    config: { peft_type: "LORA", use_rslora: rslora, use_dora: dora, modules: settings },
+    config: {
+      peft_type: "LORA",
+      use_rslora: rslora,
+      use_dora: dora,
+      modules: settings,
+      ...(dropout > 0 ? { lora_dropout: dropout } : {}),
+    },
     tensors: result,
     rest,
   };

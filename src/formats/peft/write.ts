@@ -173,7 +173,7 @@ function loraConfig(config: Readonly<JsonObject>, modules: Modules): JsonObject 
   return {
     r,
     lora_alpha: alpha,
-    lora_dropout: 0,
+    lora_dropout: config["lora_dropout"] ?? 0,
     lora_bias: bias,
     bias: "none",
     rank_pattern: Object.fromEntries(Object.entries(ranks).filter(([, value]) => value !== r)),

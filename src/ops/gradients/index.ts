@@ -10,6 +10,7 @@ import { crossEntropyRule } from "./cross-entropy.ts";
 import { dropoutRule } from "./dropout.ts";
 import { elementwiseRule } from "./elementwise.ts";
 import { embeddingRule } from "./embedding.ts";
+import { fusionRule } from "./fusion.ts";
 import { gatherRowsRule } from "./gather-rows.ts";
 import { joinRowsRule } from "./join-rows.ts";
 import { layerNormRule } from "./layer-norm.ts";
@@ -39,6 +40,7 @@ export const gradientRules: Readonly<Record<string, GradientRule<never>>> = {
   elementwise: elementwiseRule,
   embedding: embeddingRule,
   fill: constantRule,
+  fusion: fusionRule,
   "gather-rows": gatherRowsRule,
   "join-rows": joinRowsRule,
   "layer-norm": layerNormRule,

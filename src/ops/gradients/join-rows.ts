@@ -1,10 +1,10 @@
-/** @file Rows by index from two sources: each row of a source gets the sum of ∂y over what it was joined as. */
+/** @file Rows by index from two sources: each row of a source, or of its trained slot, gets the sum of ∂y over what it was joined as. */
 
-import { EngineError } from "../../errors.ts";
-import type { BackwardCall, Builder, GradientRule, Ref } from "../gradient.ts";
+import type { BackwardCall, Builder, Gradient, GradientRule, Ref } from "../gradient.ts";
 import { gradientOf, inputOf } from "../gradient.ts";
 import { joinRowsGradient } from "../join-rows-gradient.ts";
 import type { JoinRowsAttributes } from "../join-rows.ts";
+import { ofSlot } from "./slot-rows.ts";
 
 /** Of `join-rows`. The host gives the table. */
 export const joinRowsRule: GradientRule<JoinRowsAttributes> = (b, call) => ({
@@ -12,12 +12,8 @@ export const joinRowsRule: GradientRule<JoinRowsAttributes> = (b, call) => ({
   ...(call.wants("b") ? { b: sourceGradient(b, call, "b", call.attributes.bAt) } : {}),
 });
 
-function sourceGradient(b: Builder, call: BackwardCall<unknown>, source: "a" | "b", at: number | undefined): Ref {
-  if (call.slotOf(source) !== null) {
-    const message = `join-rows: ${source} is trained in one slot alone, but its rows do not say whose slot they are of`;
-    throw new EngineError("UNSUPPORTED", message, { where: `join-rows.${source}`, fix: "train the whole parameter" });
-  }
+function sourceGradient(b: Builder, call: BackwardCall<unknown>, source: "a" | "b", at: number | undefined): Gradient {
   const rows = inputOf(call, "rows");
   const inputs = { x: gradientOf(call), rows, order: b.order(rows), like: inputOf(call, source) };
-  return b.op(joinRowsGradient, inputs, { source, at }).y as Ref;
+  return ofSlot(call, source, (range) => b.op(joinRowsGradient, inputs, { source, at, ...range }).y as Ref);
 }

@@ -11,10 +11,7 @@ function shown(value: unknown): string {
 
 /** @throws EngineError BAD_CONFIG that names the field, what is there and what is expected */
 export function refuseField(where: string, value: unknown, expected: string): never {
-  throw new EngineError("BAD_CONFIG", `${where} is ${shown(value)}, expected ${expected}`, {
-    where,
-    fix: "see docs/sweep.md for every field",
-  });
+  throw new EngineError("BAD_CONFIG", `${where} is ${shown(value)}, expected ${expected}`, { where });
 }
 
 /**
@@ -27,7 +24,21 @@ export function objectField(value: unknown, where: string, known: readonly strin
   const unknown = Object.keys(value).filter((name) => !known.includes(name));
   if (unknown.length === 0) return value as JsonFields;
   const message = `${where} has the unknown field ${unknown.map(shown).join(", ")}; known: ${known.join(", ")}`;
-  throw new EngineError("BAD_CONFIG", message, { where, fix: "see docs/sweep.md for every field" });
+  throw new EngineError("BAD_CONFIG", message, { where });
+}
+
+/**
+ * Reads a configuration; what is refused without a word about what to do names the page that has every field.
+ * @param page a file of docs/
+ */
+export function documented<T>(page: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.fix !== "") throw error;
+    const { code, message, where } = error;
+    throw new EngineError(code, message, { where, fix: `see docs/${page} for every field`, cause: error });
+  }
 }
 
 /** @returns a text that is not empty */
@@ -53,6 +64,16 @@ export function numberField(value: unknown, where: string, low: number = -Infini
   return typeof value === "number" && Number.isFinite(value) && value >= low
     ? value
     : refuseField(where, value, expected);
+}
+
+/** @returns what `read` makes of the field, or null where it is absent or null */
+export function optionalField<T>(value: unknown, where: string, read: (value: unknown, where: string) => T): T | null {
+  return value === undefined || value === null ? null : read(value, where);
+}
+
+/** @returns true or false */
+export function flagField(value: unknown, where: string): boolean {
+  return typeof value === "boolean" ? value : refuseField(where, value, "true or false");
 }
 
 /** @returns one of the known words */

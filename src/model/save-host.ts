@@ -1,0 +1,123 @@
+/**
+ * @file Saving a host as files of a Hugging Face style folder: `config.json`, `model.safetensors` under the names that loading reads,
+ * and the tokenizer's files. What is loaded from them has the same bits.
+ */
+
+import { transpose } from "../adapters/tensors.ts";
+import { EngineError } from "../errors.ts";
+import { writeSafetensors } from "../formats/safetensors-writer.ts";
+import { fromFloat32 } from "../formats/tensor.ts";
+import type { StoredTensor } from "../formats/tensor.ts";
+import type { WrittenFiles } from "../formats/adapter-hub/write.ts";
+import type { Parameters } from "../graph/parameters.ts";
+import { f16ToF32, f32ToF16 } from "../half.ts";
+import type { WeightPart, WeightSpec } from "../hosts/host.ts";
+import { byteLength } from "../ops/op.ts";
+import type { Inside, Model } from "./model.ts";
+
+/** What a model was made from besides its weights. */
+export interface ModelOrigin {
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Texts of the tokenizer's files, by name. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** How a host is written. */
+export interface SaveModelOptions {
+  /** Element type of matrices and tables; vectors are f32 in any case. Default: as they are resident. */
+  readonly precision?: "f32" | "f16";
+}
+
+function elementsOf(shape: readonly number[]): number {
+  return shape.reduce((product, dim) => product * dim, 1);
+}
+
+/** The values of all weights, as f32. */
+async function readAll({ parts }: Inside, specs: readonly WeightSpec[]): Promise<Float32Array[]> {
+  const { gpu, parameters } = parts;
+  const fixed = (dim: unknown): number => dim as number;
+  const bytes = await gpu.read(
+    specs.map(({ name }) => ({ ...parameters.slice(name), size: byteLength(parameters.typeOf(name), fixed) })),
+  );
+  return specs.map(({ name, shape }, index) => {
+    const raw = bytes[index] as ArrayBuffer;
+    if (parameters.typeOf(name).element !== "f16") return new Float32Array(raw);
+    return f16ToF32(new Uint16Array(raw)).subarray(0, elementsOf(shape));
+  });
+}
+
+/** The tensors that a resident parameter was joined from. */
+function split(spec: WeightSpec, data: Float32Array, half: boolean): StoredTensor[] {
+  let at = 0;
+  return spec.parts.map((part) => {
+    const own = data.subarray(at, (at += elementsOf(part.shape)));
+    const [rows, columns] = part.shape as [number, number];
+    // Stored [in, out]; resident [out, in].
+    const values = part.transpose === true ? transpose(own, columns, rows) : own;
+    return half ? halfTensor(part, values) : fromFloat32(part.tensor, part.shape, values);
+  });
+}
+
+/** The largest finite half. */
+const LARGEST_HALF = 65504;
+
+function halfTensor({ tensor, shape }: WeightPart, values: Float32Array): StoredTensor {
+  const halves = f32ToF16(values);
+  // Infinite halves, which no finite value of this file may become.
+  if (halves.some((bits) => (bits & 0x7fff) === 0x7c00))
+    throw new EngineError(
+      "BAD_INPUT",
+      `${tensor} holds values beyond ±${LARGEST_HALF}, the largest in half precision`,
+      {
+        where: tensor,
+        fix: 'save it with precision: "f32"',
+      },
+    );
+  return { name: tensor, dtype: "F16", shape, bytes: new Uint8Array(halves.buffer) };
+}
+
+function isHalf(spec: WeightSpec, parameters: Parameters, precision: SaveModelOptions["precision"]): boolean {
+  if (spec.kind === "vector") return false;
+  return precision === undefined ? parameters.typeOf(spec.name).element === "f16" : precision === "f16";
+}
+
+function tableTensor({ tensor, shape }: WeightPart, data: Uint32Array): StoredTensor {
+  const copy = Int32Array.from(data);
+  return { name: tensor, dtype: "I32", shape, bytes: new Uint8Array(copy.buffer) };
+}
+
+/**
+ * The files of a model's host. Weights that a training has changed, or that an adapter is merged into, are written as they are now; norms
+ * of tasks stay with the tasks.
+ * @throws EngineError UNSUPPORTED for a model that was not loaded from a configuration; BAD_INPUT for values that f16 cannot hold
+ */
+export async function modelFiles(model: Model, { precision }: SaveModelOptions = {}): Promise<WrittenFiles> {
+  if (precision !== undefined && precision !== "f32" && precision !== "f16")
+    throw new EngineError("BAD_CONFIG", `precision is ${JSON.stringify(precision)}, expected f32 or f16`, {
+      where: "precision",
+    });
+  return model.exclusive(async (inside) => {
+    const { host, parameters, origin, tables } = inside.parts;
+    if (origin === undefined)
+      throw new EngineError("UNSUPPORTED", "the model was made without a configuration, which a folder needs", {
+        where: "saveModel",
+        fix: "load it with loadModel",
+      });
+    // The host's own norms, should a task's be there.
+    inside.norms.write(null);
+    const read = await readAll(inside, host.weights);
+    const tensors = host.weights.flatMap((spec, index) =>
+      split(spec, read[index] as Float32Array, isHalf(spec, parameters, precision)),
+    );
+    for (const part of host.tables ?? []) tensors.push(tableTensor(part, tables.get(part.tensor) as Uint32Array));
+    const half = tensors.some(({ dtype }) => dtype === "F16");
+    const config = half ? { ...origin.config, torch_dtype: "float16" } : origin.config;
+    const text = (content: string): Uint8Array => new TextEncoder().encode(content);
+    const files: WrittenFiles = new Map([
+      ["config.json", text(`${JSON.stringify(config, null, 2)}\n`)],
+      ["model.safetensors", writeSafetensors(tensors, { format: "pt" })],
+    ]);
+    for (const [name, content] of origin.files) files.set(name, text(content));
+    return files;
+  });
+}
