@@ -134,6 +134,7 @@ function notesOf({ layers, sequences, tokens, fused }: TrainingSizes, share: num
     share === null ? "" : ` The backward pass of one layer is ${(100 * share).toFixed(1)} % of a Pfeiffer step.`;
   return [
     `${layers} layers of BERT-base, ${sequences} sequences of ${tokens} tokens, AdamW; fusion of ${fused} adapters. over full: steps per time over those of full fine-tuning.${timed}`,
+    "ms: a whole step on the wall clock, from the inputs to the norm of the gradient: two submissions with the host between them.",
     "verified: the slope of the loss along the gradient, from two forward passes, against the gradient's squared norm.",
     "published: V100, 12 layers, batch 16 of length 128; the FLOP ratio of fewer layers is another one.",
   ];
