@@ -51,6 +51,8 @@ function coda(id: string, about: string, minutes: number, routing: Readonly<Reco
 }
 
 const pfeiffer = { adapters: { digits: "seq_bn" } };
+/** Measured at every depth, as table 8 of AdapterDrop has it. */
+const depths = { evaluation: { dropped: Array.from({ length: 12 }, (_, layers) => layers) } };
 
 /** The suite. */
 export const digits: Suite = {
@@ -72,7 +74,7 @@ export const digits: Suite = {
     one(coda("coda-paper-r1", "CoDA, r = 1", 14, { reduction: 1 })),
     one(coda("coda-paper-r2", "CoDA, r = 2", 9, { reduction: 2 })),
     one(coda("coda-paper-r5", "CoDA, r = 5", 5, { reduction: 5 })),
-    one({ id: "pfeiffer", about: "Pfeiffer adapters", minutes: 12, fields: pfeiffer }),
+    one({ id: "pfeiffer", about: "Pfeiffer adapters", minutes: 12, fields: { ...pfeiffer, ...depths } }),
     one({ id: "houlsby", about: "Houlsby adapters", minutes: 13, fields: { adapters: { digits: "double_seq_bn" } } }),
     one({ id: "lora", about: "LoRA", minutes: 12, fields: { adapters: { digits: "lora" } } }),
     one({ id: "full", about: "full fine-tuning", minutes: 16, rate: 3e-4, fields: { train: { host: "all" } } }),
@@ -88,7 +90,7 @@ export const digits: Suite = {
       id: "robust",
       about: "Pfeiffer adapters, robust: 0 to 11 of the lowest layers without them, drawn per step",
       minutes: 10,
-      fields: { ...pfeiffer, adapterDrop: { kind: "robust" } },
+      fields: { ...pfeiffer, ...depths, adapterDrop: { kind: "robust" } },
     }),
   ],
 };
