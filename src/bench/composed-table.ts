@@ -5,7 +5,7 @@ import { encoderCandidate, formName } from "./encoder-run.ts";
 import type { EncoderCandidate, EncoderForm } from "./encoder-run.ts";
 import { measure, speedUp } from "./harness.ts";
 import type { BenchContext, Repeats, Timing } from "./harness.ts";
-import type { ProfiledLaunch } from "./planned-run.ts";
+import type { LaunchTime } from "../graph/launch-times.ts";
 import { atLeast, atMost, timingFields } from "./report.ts";
 import type { Reach, ReportRow } from "./report.ts";
 
@@ -58,7 +58,7 @@ export async function measureComposed(
 
 interface Measured {
   readonly flops: number;
-  readonly launches: readonly ProfiledLaunch[];
+  readonly launches: readonly LaunchTime[];
   readonly timings: readonly Timing[];
   readonly index: number;
 }
@@ -77,7 +77,7 @@ function composedRow(table: ComposedTable, entry: ComposedEntry, measured: Measu
 }
 
 /** Time of the launches of adapters and fusions that are launches of their own. */
-function adapterTime(launches: readonly ProfiledLaunch[]): number {
+function adapterTime(launches: readonly LaunchTime[]): number {
   if (launches.length === 0) return NaN;
   const own = launches.filter(({ op }) => op === "adapter" || op === "fusion");
   return own.reduce((total, { milliseconds }) => total + milliseconds, 0);

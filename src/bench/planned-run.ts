@@ -2,6 +2,8 @@
 
 import { EngineError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { launchTimes } from "../graph/launch-times.ts";
+import type { LaunchTime } from "../graph/launch-times.ts";
 import type { Arena } from "../graph/arena.ts";
 import type { Parameters } from "../graph/parameters.ts";
 import { Plan } from "../graph/plan.ts";
@@ -18,13 +20,6 @@ export interface PlannedGraph {
   /** Default: the sizes. */
   readonly capacities?: Sizes;
   readonly choose?: VariantChoice;
-}
-
-/** GPU time of one launch. */
-export interface ProfiledLaunch {
-  readonly op: string;
-  readonly kernel: string;
-  readonly milliseconds: number;
 }
 
 /** A NaN that no kernel produces, so that an output that was not written cannot pass for a result. */
@@ -83,25 +78,20 @@ export class PlannedRun {
   }
 
   /** Times every launch by itself; empty where the device has no timestamps. */
-  async profile(): Promise<readonly ProfiledLaunch[]> {
+  async profile(): Promise<readonly LaunchTime[]> {
     await this.#prepare();
     const result = await this.plan.run(this.#work.inputs, this.#work.sizes, { profile: true });
     this.#expectSame(result);
-    const { launchMilliseconds } = result;
-    if (launchMilliseconds === null) return [];
-    const launches = this.plan.steps.flatMap((step) =>
-      step.launches.map(({ launch }) => ({ op: step.node.label, kernel: launch.kernel })),
-    );
-    return launches.map((launch, index) => ({ ...launch, milliseconds: launchMilliseconds[index] ?? 0 }));
+    return launchTimes(this.plan.steps, result) ?? [];
   }
 
   /** Profiles several runs: the median of every launch. Empty where the device has no timestamps. */
-  async profileMedians(runs: number): Promise<readonly ProfiledLaunch[]> {
-    const profiles: (readonly ProfiledLaunch[])[] = [];
+  async profileMedians(runs: number): Promise<readonly LaunchTime[]> {
+    const profiles: (readonly LaunchTime[])[] = [];
     for (let run = 0; run < runs; run += 1) profiles.push(await this.profile());
     const [first = []] = profiles;
     return first.map((launch, index) => {
-      const times = profiles.map((profile) => (profile[index] as ProfiledLaunch).milliseconds);
+      const times = profiles.map((profile) => (profile[index] as LaunchTime).milliseconds);
       return { ...launch, milliseconds: median(times) };
     });
   }

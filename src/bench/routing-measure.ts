@@ -8,7 +8,7 @@ import { encoderCandidate } from "./encoder-run.ts";
 import { measureForms } from "./encoder-table.ts";
 import { measure } from "./harness.ts";
 import type { BenchContext, Timing } from "./harness.ts";
-import type { ProfiledLaunch } from "./planned-run.ts";
+import type { LaunchTime } from "../graph/launch-times.ts";
 import { atMost, timingFields } from "./report.ts";
 import type { ReportRow } from "./report.ts";
 import { MOST_SELECTION_SHARE, goalsOf } from "./routing-goals.ts";
@@ -74,7 +74,7 @@ async function selectionRows(encoder: Encoder, unit: RoutingUnit, context: Bench
 }
 
 /** Milliseconds of what chooses rows, and its share of all launches. */
-export function selectionCells(launches: readonly ProfiledLaunch[]): Pick<ReportRow, "cells" | "reaches"> {
+export function selectionCells(launches: readonly Omit<LaunchTime, "scope">[]): Pick<ReportRow, "cells" | "reaches"> {
   const sum = (ops?: readonly string[]): number =>
     launches
       .filter(({ op }) => ops === undefined || ops.includes(op))

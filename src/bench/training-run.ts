@@ -8,10 +8,11 @@
 import type { Comparison } from "../cases/check.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Explanation } from "../graph/explain.ts";
+import type { LaunchTime } from "../graph/launch-times.ts";
 import type { Model } from "../model/model.ts";
 import type { TrainerState } from "../train/state.ts";
 import { Trainer } from "../train/trainer.ts";
-import type { StepPart, TimedLaunch, TrainerOptions } from "../train/trainer.ts";
+import type { StepPart, TrainerOptions } from "../train/trainer.ts";
 import type { Candidate } from "./harness.ts";
 import { HEAD, trainingBatch, trainingModel } from "./training-forms.ts";
 import type { TrainingForm, TrainingSizes } from "./training-forms.ts";
@@ -74,7 +75,7 @@ export class TrainingRun implements Candidate {
     return this.#parts.trainer.explain(this.#parts.part);
   }
 
-  profile(): Promise<readonly TimedLaunch[]> {
+  profile(): Promise<readonly LaunchTime[]> {
     return this.#parts.trainer.profile(this.#parts.part);
   }
 

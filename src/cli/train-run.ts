@@ -46,6 +46,8 @@ export interface TrainOutcome {
 /** A model with its data, before anything is trained. */
 interface Prepared {
   readonly sets: TrainSets;
+  /** Those that have examples, in parts. */
+  readonly parts: Readonly<Partial<Record<SetName, LoopSet>>>;
   readonly identity: TrainIdentity;
   readonly masking: Masking | null;
 }
@@ -73,7 +75,7 @@ async function prepare(request: TrainRequest, model: Model, io: Io): Promise<Pre
           seed: config.seed,
         }
       : null;
-  return { sets, identity, masking };
+  return { sets, parts: partsOf(sets, config), identity, masking };
 }
 
 /** The last checkpoint of the folder, where the training may go on from one. */
@@ -92,9 +94,12 @@ async function lastCheckpoint(
   });
 }
 
-function setOf(sets: TrainSets, name: SetName, { config }: TrainRequest): LoopSet | null {
-  const lengths = sets.sets[name].map(({ length }) => length);
-  return lengths.length === 0 ? null : { lengths, parts: cutParts(lengths.keys(), lengths, config.batch) };
+function partsOf({ sets }: TrainSets, { batch }: TrainRequest["config"]): Prepared["parts"] {
+  const named = setNames.flatMap((name) => {
+    const lengths = sets[name].map(({ length }) => length);
+    return lengths.length === 0 ? [] : [[name, { lengths, parts: cutParts(lengths.keys(), lengths, batch) }] as const];
+  });
+  return Object.fromEntries(named);
 }
 
 /** Everything that the loop stands on but what depends on where it begins. */
@@ -114,7 +119,7 @@ function standing(request: TrainRequest, model: Model, prepared: Prepared, train
     trainer,
     batches,
     lengths,
-    evaluation: setOf(sets, "evaluation", request),
+    evaluation: prepared.parts.evaluation ?? null,
     part: plainPart(config, prepared),
     objective: config.objective.kind,
     labels: sets.labels.count,
@@ -132,16 +137,15 @@ async function withEntries(
   request: TrainRequest,
   model: Model,
   base: Standing,
-  { prepared: { sets, masking }, trainer, io }: { prepared: Prepared; trainer: Trainer; io: Io },
+  { prepared, trainer, io }: { prepared: Prepared; trainer: Trainer; io: Io },
 ): Promise<Standing> {
   const { config } = request;
-  if (!config.cache || masking !== null || base.drop?.kind === "robust") return base;
+  if (!config.cache || prepared.masking !== null || base.drop?.kind === "robust") return base;
   base.drop?.apply(base.drop.layers);
-  const named = setNames.map((name) => [name, setOf(sets, name, request)] as const);
   let shown: Progress | null = null;
   try {
     const entries = await computeEntries(model, trainer, {
-      sets: Object.fromEntries(named.filter(([, set]) => set !== null)),
+      sets: prepared.parts,
       part: base.part,
       signal: io.signal,
       progress: (done, total) => {
@@ -162,13 +166,13 @@ async function withEntries(
 async function measureDropped(
   { config }: TrainRequest,
   model: Model,
-  { prepared, measured, tested }: { prepared: Prepared; measured: LoopWork; tested: LoopSet },
+  { prepared, base, tested }: { prepared: Prepared; base: Standing; tested: LoopSet },
 ): Promise<Record<number, Scores>> {
   const scores: Record<number, Scores> = {};
   const part = plainPart(config, prepared);
   for (const layers of config.evaluation.dropped) {
     const drop = dropLayers(model, layers);
-    scores[layers] = await measure({ ...measured, part, drop }, "test", tested);
+    scores[layers] = await measure({ ...base, part, drop }, "test", tested);
   }
   return scores;
 }
@@ -226,7 +230,6 @@ export async function train(request: TrainRequest, model: Model, io: Io): Promis
   const { config, out } = request;
   const prepared = await prepare(request, model, io);
   const { sets, identity } = prepared;
-  const drop = dropOf(config, model);
   const store = new CheckpointStore(out);
   const found = await lastCheckpoint(request, store, identity, io);
   const trainer = await Trainer.create(model, {
@@ -248,10 +251,9 @@ export async function train(request: TrainRequest, model: Model, io: Io): Promis
     const { best } = state;
     if (best !== null && best.step !== state.step)
       await trainer.restore((await store.read(best.step, identity)).checkpoint.trainer);
-    const tested = setOf(sets, "test", request);
-    const measured: LoopWork = { ...base, ...SILENT, signal: io.signal };
-    const test = tested === null ? null : await measure(measured, "test", tested);
-    const dropped = tested === null ? {} : await measureDropped(request, model, { prepared, measured, tested });
+    const { test: tested } = prepared.parts;
+    const test = tested === undefined ? null : await measure(base, "test", tested);
+    const dropped = tested === undefined ? {} : await measureDropped(request, model, { prepared, base, tested });
     await trainer.writeBack();
     const saved = await saveTrained(model, config, out);
     return {
@@ -266,14 +268,7 @@ export async function train(request: TrainRequest, model: Model, io: Io): Promis
       saved,
     };
   } finally {
-    drop?.apply(0);
+    model.dropAdapters(null);
     await trainer.dispose();
   }
 }
-
-/** A loop that only measures writes nothing. */
-const SILENT: Pick<LoopWork, "line" | "checkpoint" | "progress"> = {
-  line: async () => undefined,
-  checkpoint: async () => "",
-  progress: () => undefined,
-};

@@ -1,5 +1,6 @@
 /** @file From the outputs of a plan to what a run returns. */
 
+import { launchTimes } from "../graph/launch-times.ts";
 import { emptyTensor } from "../graph/plan.ts";
 import type { HostTensor, Plan, RunResult } from "../graph/plan.ts";
 import { sizeLookup } from "../graph/schedule.ts";
@@ -11,7 +12,7 @@ import { CAPTURE } from "./build.ts";
 import type { Signature } from "./build.ts";
 import { isStage } from "./lengths.ts";
 import type { Lengths } from "./lengths.ts";
-import type { LaunchTime, LayerRouting, RoutedRows, RunOutput, Tensor } from "./types.ts";
+import type { LayerRouting, RoutedRows, RunOutput, Tensor } from "./types.ts";
 
 /** What a result is assembled from. */
 export interface ResultParts {
@@ -85,14 +86,6 @@ function routingOf(outputs: Record<string, HostTensor>, parts: ResultParts): Run
   });
 }
 
-function launchTimes(plan: Plan, milliseconds: readonly number[] | null): LaunchTime[] | null {
-  if (milliseconds === null) return null;
-  const launches = plan.steps.flatMap(({ node, launches: own }) =>
-    own.map(({ launch }) => ({ scope: node.scope, op: node.label, kernel: launch.kernel })),
-  );
-  return launches.map((launch, index) => ({ ...launch, milliseconds: milliseconds[index] as number }));
-}
-
 /** The rows of a head that belong to some sequences: those that took its adapter. */
 function ofSequences(logits: Tensor, sequences: Uint32Array | null): Tensor {
   if (sequences === null) return logits;
@@ -131,7 +124,7 @@ export function assemble(plan: Plan, result: RunResult, parts: ResultParts): Run
     captures[name.slice(CAPTURE.length)] = captured;
   }
   const hidden = plan.graph.outputs.get("hidden");
-  const launches = launchTimes(plan, result.launchMilliseconds);
+  const launches = launchTimes(plan.steps, result);
   return {
     ...(hidden === undefined ? {} : { hidden: tensor(hidden, outputs.hidden as HostTensor, outputs, parts) }),
     heads,

@@ -1,5 +1,7 @@
 /** @file What goes into a run and what comes out of it. */
 
+import type { LaunchTime } from "../graph/launch-times.ts";
+
 /** One input of a run: exactly one of the six kinds. */
 export interface RunInput {
   /** Token ids, special tokens included. */
@@ -62,14 +64,6 @@ export interface LayerRouting extends RoutedRows {
   readonly keys?: RoutedRows;
   /** false where no trained vectors were given. */
   readonly trained: boolean;
-}
-
-/** Time of one launch of a profiled run. */
-export interface LaunchTime {
-  readonly scope: string;
-  readonly op: string;
-  readonly kernel: string;
-  readonly milliseconds: number;
 }
 
 /** The result of a run. */

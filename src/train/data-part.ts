@@ -5,16 +5,7 @@ import type { ObjectiveKind } from "./config-run.ts";
 import type { Example } from "./data.ts";
 import { maskSequence } from "./data-masking.ts";
 import type { Masking } from "./data-masking.ts";
-import type { Entry } from "./entry.ts";
-import type { Targets } from "./objectives.ts";
-
-/** One part of a step. */
-export interface Part {
-  readonly input: RunInput;
-  readonly targets: Targets;
-  /** What enters the lowest trained layer, where that was computed before. */
-  readonly entry?: Entry;
-}
+import type { StepPart } from "./trainer.ts";
 
 /** The epoch whose masks an evaluation takes: always the same ones, and none that a training shows. */
 export const EVALUATION_EPOCH: number = 2 ** 32 - 1;
@@ -42,7 +33,7 @@ export function partOf(
   objective: ObjectiveKind,
   masking: Masking | null,
   epoch: number,
-): Part {
+): StepPart {
   const own = places.map((place) => examples[place] as Example);
   if (masking === null) {
     const ids = own.flatMap(({ input }) => (input.kind === "ids" ? [input.ids] : []));

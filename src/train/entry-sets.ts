@@ -3,10 +3,9 @@
 import type { Model } from "../model/model.ts";
 import type { SetName } from "./config-data.ts";
 import { EVALUATION_EPOCH } from "./data-part.ts";
-import type { Part } from "./data-part.ts";
 import { EntryCache } from "./entry.ts";
 import type { LoopSet } from "./loop.ts";
-import type { Trainer } from "./trainer.ts";
+import type { StepPart, Trainer } from "./trainer.ts";
 
 /** More than this is not kept on the host. */
 const MOST_BYTES = 2 ** 30;
@@ -14,7 +13,7 @@ const MOST_BYTES = 2 ** 30;
 /** Sets to compute, with what they are computed from. */
 export interface EntrySets {
   readonly sets: Readonly<Partial<Record<SetName, LoopSet>>>;
-  readonly part: (set: SetName, examples: readonly number[], epoch: number) => Part;
+  readonly part: (set: SetName, examples: readonly number[], epoch: number) => StepPart;
   readonly signal: AbortSignal;
   /** Called with how many examples of all are done. */
   readonly progress: (done: number, total: number) => void;

@@ -2,10 +2,9 @@
 
 import { EngineError } from "../errors.ts";
 import type { ObjectiveKind } from "./config-run.ts";
-import type { Part } from "./data-part.ts";
 import { scoresOf } from "./evaluate-scores.ts";
 import type { ScoredObjective, Scores } from "./evaluate-scores.ts";
-import type { Trainer } from "./trainer.ts";
+import type { StepPart, Trainer } from "./trainer.ts";
 
 /** What evaluating needs of a trainer. */
 export type Evaluator = Pick<Trainer, "evaluate">;
@@ -17,7 +16,7 @@ export interface EvaluationSet {
   readonly labels: number;
   /** How many parts there are; each is made when it is its turn. */
   readonly count: number;
-  readonly part: (index: number) => Part;
+  readonly part: (index: number) => StepPart;
   /** Called after every part. */
   readonly onPart?: () => void;
 }

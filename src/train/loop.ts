@@ -7,7 +7,6 @@ import type { Batches } from "./batches.ts";
 import type { EvaluationPlan, ObjectiveKind } from "./config-run.ts";
 import type { SetName } from "./config-data.ts";
 import { EVALUATION_EPOCH } from "./data-part.ts";
-import type { Part } from "./data-part.ts";
 import { evaluateSet } from "./evaluate.ts";
 import { isBetter } from "./evaluate-scores.ts";
 import type { Scores } from "./evaluate-scores.ts";
@@ -16,7 +15,7 @@ import type { LoopState } from "./loop-state.ts";
 import type { MetricsLine } from "./metrics.ts";
 import { learningRateAt } from "./schedule.ts";
 import type { Schedule } from "./schedule.ts";
-import type { Trainer } from "./trainer.ts";
+import type { StepPart, Trainer } from "./trainer.ts";
 
 /** What the loop needs of a trainer. */
 export type LoopTrainer = Pick<Trainer, "step" | "evaluate" | "save" | "restore">;
@@ -45,7 +44,7 @@ export interface LoopWork {
   readonly lengths: readonly number[];
   /** Null: nothing is measured. */
   readonly evaluation: LoopSet | null;
-  readonly part: (set: SetName, examples: readonly number[], epoch: number) => Part;
+  readonly part: (set: SetName, examples: readonly number[], epoch: number) => StepPart;
   readonly objective: ObjectiveKind;
   readonly labels: number;
   readonly schedule: Schedule;
@@ -113,8 +112,11 @@ async function warmUp(work: LoopWork): Promise<void> {
   await trainer.evaluate(work.part("evaluation", largestPart(evaluation.parts, evaluation.lengths), EVALUATION_EPOCH));
 }
 
+/** What measuring reads of a loop's work. */
+export type Measuring = Pick<LoopWork, "trainer" | "objective" | "labels" | "part" | "drop">;
+
 /** Measures a set with the adapters that a finished model has. */
-export async function measure(work: LoopWork, set: SetName, { parts }: LoopSet, onPart?: () => void): Promise<Scores> {
+export async function measure(work: Measuring, set: SetName, { parts }: LoopSet, onPart?: () => void): Promise<Scores> {
   const { trainer, objective, labels, drop } = work;
   drop?.apply(drop.kind === "specialised" ? drop.layers : 0);
   const ordered = evaluationParts(parts);

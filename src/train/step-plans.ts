@@ -43,6 +43,13 @@ export interface PartTargets {
   readonly rows: Uint32Array | null;
 }
 
+/** A part whose input is packed and whose targets are checked: once, for all that is done with it. */
+export interface PreparedPart {
+  readonly part: StepPart;
+  readonly call: RunRequest;
+  readonly targets: PartTargets;
+}
+
 /** The head of a training. */
 interface TrainedHead {
   readonly labels: number;
@@ -87,31 +94,26 @@ export class StepPlans {
   }
 
   /** @throws EngineError BAD_INPUT for targets that the head cannot give, or of which none takes part */
-  targetsOf({ request }: Inside, { input, targets }: StepPart): PartTargets {
-    const { batch } = this.#request(request, input);
+  prepare({ request }: Inside, part: StepPart): PreparedPart {
+    const call = this.#request(request, part.input);
+    const { rows } = call.batch;
     const { labels, rows: kind } = this.#head;
     const { objective } = this.#options;
-    const found =
+    const targets =
       kind === "token"
-        ? labelledTargets(objective, targets, { labels, rows: batch.rows.reduce((sum, count) => sum + count, 0) })
-        : { ...targetsOf(objective, targets, { labels, rows: batch.rows.length }), rows: null };
-    if (found.count > 0) return found;
+        ? labelledTargets(objective, part.targets, { labels, rows: rows.reduce((sum, count) => sum + count, 0) })
+        : { ...targetsOf(objective, part.targets, { labels, rows: rows.length }), rows: null };
+    if (targets.count > 0) return { part, call, targets };
     throw new EngineError("BAD_INPUT", "no target of the batch takes part", { where: "targets", fix: "leave it out" });
   }
 
   /** Prepares the step of a part whose targets are some of `divisor`. */
-  async step(
-    inside: Inside,
-    part: StepPart,
-    { divisor, targets }: { readonly divisor: number; readonly targets: PartTargets },
-  ): Promise<ReadyStep> {
-    const call = this.#request(inside.request, part.input);
-    const ready = await inside.runner.ready(call);
-    const { built, written } = this.#stepOf(ready, part);
+  async step(inside: Inside, prepared: PreparedPart, divisor: number): Promise<ReadyStep> {
+    const ready = await inside.runner.ready(prepared.call);
+    const { built, written } = this.#stepOf(ready, prepared.part);
     const { homes } = written;
-    const kind = planKey("step", part);
-    const { plan, lengths } = await this.#planOf(inside, { call, ready, built, homes, kind, targets });
-    const arrays = this.#arrays(built, part, { call, lengths, targets, divisor });
+    const { plan, lengths } = await this.#planOf(inside, prepared, { ready, built, homes, kind: "step" });
+    const arrays = this.#arrays(built, prepared, lengths, divisor);
     const run: ReadyStep["run"] = (pass, options = {}) => {
       const drawn = this.#drawn(built, lengths, pass);
       return plan.run({ ...arrays, ...drawn }, lengths.sizes, { ...options, into: written.into });
@@ -128,26 +130,23 @@ export class StepPlans {
   }
 
   /** Runs a part once more, without any update. @returns its first value that is not finite, in words; null where all are */
-  async diagnose(inside: Inside, part: StepPart, targets: PartTargets, pass: number): Promise<string | null> {
-    const call = this.#request(inside.request, part.input);
-    const ready = await inside.runner.ready(call);
-    const graph = buildDiagnosis(ready, this.#trainables, this.#stepObjective(ready), this.#stepDraft(ready, part));
+  async diagnose(inside: Inside, prepared: PreparedPart, pass: number): Promise<string | null> {
+    const ready = await inside.runner.ready(prepared.call);
+    const draft = this.#stepDraft(ready, prepared.part);
+    const graph = buildDiagnosis(ready, this.#trainables, this.#stepObjective(ready), draft);
     const { built } = graph;
-    const kind = planKey("diagnosis", part);
-    const { plan, lengths } = await this.#planOf(inside, { call, ready, built, kind, targets });
-    const arrays = this.#arrays(built, part, { call, lengths, targets, divisor: targets.count });
+    const { plan, lengths } = await this.#planOf(inside, prepared, { ready, built, kind: "diagnosis" });
+    const arrays = this.#arrays(built, prepared, lengths, prepared.targets.count);
     const { outputs } = await plan.run({ ...arrays, ...this.#drawn(built, lengths, pass) }, lengths.sizes);
     return firstWrong(graph, outputs);
   }
 
   /** Runs a part forward. */
-  async evaluate(inside: Inside, part: StepPart, targets: PartTargets): Promise<RunResult> {
-    const call = this.#request(inside.request, part.input);
-    const ready = await inside.runner.ready(call);
-    const built = this.#evaluationOf(ready, part);
-    const kind = planKey("evaluation", part);
-    const { plan, lengths } = await this.#planOf(inside, { call, ready, built, kind, targets });
-    return plan.run(this.#arrays(built, part, { call, lengths, targets, divisor: targets.count }), lengths.sizes);
+  async evaluate(inside: Inside, prepared: PreparedPart): Promise<RunResult> {
+    const ready = await inside.runner.ready(prepared.call);
+    const built = this.#evaluationOf(ready, prepared.part);
+    const { plan, lengths } = await this.#planOf(inside, prepared, { ready, built, kind: "evaluation" });
+    return plan.run(this.#arrays(built, prepared, lengths, prepared.targets.count), lengths.sizes);
   }
 
   async dispose(): Promise<void> {
@@ -160,15 +159,16 @@ export class StepPlans {
 
   async #planOf(
     { runner }: Inside,
-    of: Pick<NewPlan, "built" | "homes"> & { call: RunRequest; ready: Ready; kind: string; targets: PartTargets },
+    { part, call, targets }: PreparedPart,
+    of: Pick<NewPlan, "built" | "homes"> & { ready: Ready; kind: string },
   ): Promise<{ plan: Plan; lengths: Lengths }> {
-    const { call, ready, built, homes = new Map() } = of;
+    const { ready, built, homes = new Map() } = of;
     const found = runner.lengthsOf(built, call, ready);
-    const labelled = of.targets.rows?.length;
+    const labelled = targets.rows?.length;
     const own = labelled === undefined ? {} : { [HEAD_ROW_COUNT.symbol]: labelled };
     const room = labelled === undefined ? {} : { [HEAD_ROW_COUNT.symbol]: Math.ceil(labelled * ROW_ROOM) };
     const lengths = { ...found, sizes: { ...found.sizes, ...own } };
-    const plan = await this.#plans.get(`${of.kind} ${ready.key}`, lengths.sizes, () => ({
+    const plan = await this.#plans.get(`${of.kind} ${planKey(ready.key, part)}`, lengths.sizes, () => ({
       built,
       homes,
       capacities: { ...runner.capacitiesOf(found, ready.signature), ...room },
@@ -178,10 +178,10 @@ export class StepPlans {
 
   #arrays(
     { graph }: BuiltGraph,
-    { entry }: StepPart,
-    of: { call: RunRequest; lengths: Lengths; targets: PartTargets; divisor: number },
+    { part: { entry }, call, targets }: PreparedPart,
+    lengths: Lengths,
+    divisor: number,
   ): Record<string, Float32Array | Uint32Array> {
-    const { call, lengths, targets, divisor } = of;
     return withOrders(graph, {
       ...call.batch.arrays,
       ...lengths.inputs,

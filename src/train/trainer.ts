@@ -3,6 +3,8 @@
 import { EngineError } from "../errors.ts";
 import { explain } from "../graph/explain.ts";
 import type { Explanation } from "../graph/explain.ts";
+import { launchTimes } from "../graph/launch-times.ts";
+import type { LaunchTime } from "../graph/launch-times.ts";
 import type { Inside, Model } from "../model/model.ts";
 import type { RunInput } from "../model/types.ts";
 import type { Entry } from "./entry.ts";
@@ -13,7 +15,7 @@ import type { OptimizerSettings, UpdateOptions } from "./optimizer.ts";
 import type { TrainerState } from "./state.ts";
 import { LOGITS, LOSS } from "./step-graph.ts";
 import { StepPlans } from "./step-plans.ts";
-import type { PartTargets, ReadyStep } from "./step-plans.ts";
+import type { PreparedPart, ReadyStep } from "./step-plans.ts";
 import { trainablesOf } from "./trainable.ts";
 import type { TrainTargets, Trainable } from "./trainable.ts";
 import { heldDuring, holdTrained, releaseFusions, releaseTrained, writeBack } from "./write-back.ts";
@@ -51,14 +53,6 @@ export interface StepReport {
   readonly milliseconds: number;
 }
 
-/** A launch of a step, and what it took on the GPU's clock. */
-export interface TimedLaunch {
-  readonly scope: string;
-  readonly op: string;
-  readonly variant: string;
-  readonly milliseconds: number;
-}
-
 /** What an evaluation found. */
 export interface EvaluationReport {
   /** The mean over the targets that take part. */
@@ -71,10 +65,8 @@ export interface EvaluationReport {
   readonly rows: Uint32Array | null;
 }
 
-/** A part with its targets and the number of its forward pass. */
-interface PlannedPart {
-  readonly part: StepPart;
-  readonly targets: PartTargets;
+/** A part with the number of its forward pass. */
+interface NumberedPart extends PreparedPart {
   readonly pass: number;
 }
 
@@ -141,14 +133,9 @@ export class Trainer {
   async step(batch: readonly StepPart[], update: UpdateOptions): Promise<StepReport> {
     return this.#model.exclusive(async (inside) => {
       const start = performance.now();
-      const targets = batch.map((part) => this.#plans.targetsOf(inside, part));
-      const divisor = targets.reduce((sum, { count }) => sum + count, 0);
-      const before = this.#passes;
-      const parts = batch.map((part, index) => ({
-        part,
-        targets: targets[index] as PartTargets,
-        pass: before + index,
-      }));
+      const first = this.#passes;
+      const parts = batch.map((part, index) => ({ ...this.#plans.prepare(inside, part), pass: first + index }));
+      const divisor = parts.reduce((sum, { targets }) => sum + targets.count, 0);
       let loss = 0;
       this.#optimizer.begin();
       for (const [index, one] of parts.entries()) {
@@ -165,19 +152,19 @@ export class Trainer {
   }
 
   /** Forward and backward over a part: its share of the loss. */
-  async #pass(inside: Inside, { part, targets, pass }: PlannedPart, divisor: number): Promise<number> {
-    const { written, run } = await this.#plans.step(inside, part, { divisor, targets });
+  async #pass(inside: Inside, part: NumberedPart, divisor: number): Promise<number> {
+    const { written, run } = await this.#plans.step(inside, part, divisor);
     this.#optimizer.clear();
-    const { outputs } = await run(pass);
-    this.#passes = pass + 1;
+    const { outputs } = await run(part.pass);
+    this.#passes = part.pass + 1;
     this.#optimizer.touch(written);
     return outputs[LOSS]?.data[0] as number;
   }
 
   /** What went wrong, with the first value that did: weights are still those of before. */
-  async #diverged(inside: Inside, parts: readonly PlannedPart[], what: string, value: number): Promise<EngineError> {
-    for (const { part, targets, pass } of parts) {
-      const first = await this.#plans.diagnose(inside, part, targets, pass);
+  async #diverged(inside: Inside, parts: readonly NumberedPart[], what: string, value: number): Promise<EngineError> {
+    for (const part of parts) {
+      const first = await this.#plans.diagnose(inside, part, part.pass);
       if (first !== null) return diverged(`${what} is ${value}: ${first} is the first value that is not finite`);
     }
     return diverged(`${what} is ${value}, while every value that it is made of is finite`);
@@ -186,9 +173,9 @@ export class Trainer {
   /** Loss and logits of a part, without dropout and without any update. @throws EngineError BAD_INPUT */
   async evaluate(part: StepPart): Promise<EvaluationReport> {
     return this.#model.exclusive(async (inside) => {
-      const targets = this.#plans.targetsOf(inside, part);
-      const { outputs } = await this.#plans.evaluate(inside, part, targets);
-      const { count, rows } = targets;
+      const prepared = this.#plans.prepare(inside, part);
+      const { outputs } = await this.#plans.evaluate(inside, prepared);
+      const { count, rows } = prepared.targets;
       return {
         loss: outputs[LOSS]?.data[0] as number,
         count,
@@ -201,21 +188,16 @@ export class Trainer {
   /** Counts what a step over a part does: launches, FLOPs, bytes. */
   async explain(part: StepPart): Promise<Explanation> {
     return this.#model.exclusive(async (inside) => {
-      const { plan, lengths } = await this.#prepare(inside, part);
+      const { plan, lengths } = await this.#ready(inside, part);
       return explain(plan.steps, plan.memory, lengths.sizes);
     });
   }
 
   /** Times every launch of a step over a part; nothing is updated. Empty where the GPU has no timestamps. */
-  async profile(part: StepPart): Promise<readonly TimedLaunch[]> {
+  async profile(part: StepPart): Promise<readonly LaunchTime[]> {
     return this.#model.exclusive(async (inside) => {
-      const { plan, run } = await this.#prepare(inside, part);
-      const { launchMilliseconds } = await run(this.#passes, { profile: true });
-      const launches = plan.steps.flatMap(({ node, variant, launches: own }) => own.map(() => ({ node, variant })));
-      return (launchMilliseconds ?? []).map((milliseconds, index) => {
-        const { node, variant } = launches[index] as (typeof launches)[number];
-        return { scope: node.scope, op: node.label, variant, milliseconds };
-      });
+      const { plan, run } = await this.#ready(inside, part);
+      return launchTimes(plan.steps, await run(this.#passes, { profile: true })) ?? [];
     });
   }
 
@@ -224,9 +206,10 @@ export class Trainer {
     return this.#model.exclusive((inside) => this.#plans.lowest(inside, part));
   }
 
-  async #prepare(inside: Inside, part: StepPart): Promise<ReadyStep> {
-    const targets = this.#plans.targetsOf(inside, part);
-    return this.#plans.step(inside, part, { divisor: targets.count, targets });
+  /** The step of a part that is a whole batch. */
+  async #ready(inside: Inside, part: StepPart): Promise<ReadyStep> {
+    const prepared = this.#plans.prepare(inside, part);
+    return this.#plans.step(inside, prepared, prepared.targets.count);
   }
 
   /** Everything that is needed to go on from here to the same bits, in this process or another. */

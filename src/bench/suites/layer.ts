@@ -4,7 +4,7 @@ import { Encoder, bertBaseLayer } from "../encoder.ts";
 import { encoderCandidate } from "../encoder-run.ts";
 import { measure } from "../harness.ts";
 import type { Timing } from "../harness.ts";
-import type { ProfiledLaunch } from "../planned-run.ts";
+import type { LaunchTime } from "../../graph/launch-times.ts";
 import { timingFields } from "../report.ts";
 import type { ReportRow } from "../report.ts";
 import type { Suite } from "../suite.ts";
@@ -39,7 +39,7 @@ export const layerSuite: Suite = {
   },
 };
 
-function launchRows(launches: readonly ProfiledLaunch[]): ReportRow[] {
+function launchRows(launches: readonly LaunchTime[]): ReportRow[] {
   const total = launches.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   return launches.map(({ kernel, milliseconds }, index) => ({
     suite: "layer",
