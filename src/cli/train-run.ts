@@ -237,6 +237,7 @@ export async function train(request: TrainRequest, model: Model, io: Io): Promis
     head: config.head.name,
     objective: objectiveSettings(config),
     optimizer: config.optimizer,
+    ...(config.fusionDropout === null ? {} : { dropout: { fusion: config.fusionDropout } }),
     seed: config.seed,
     recompute: config.recompute,
   });

@@ -1,5 +1,6 @@
 /** @file How a training goes: objective, optimiser, schedule, batches, length, evaluation, checkpoints. */
 
+import type { FusionDropout } from "../adapters/evaluate/dropout.ts";
 import {
   listField,
   numberField,
@@ -88,7 +89,8 @@ export function objectiveField(value: unknown): ObjectivePlan {
   return { kind, labelSmoothing: smoothing };
 }
 
-function shareField(value: unknown, where: string): number {
+/** A share from 0 to below 1. */
+export function shareField(value: unknown, where: string): number {
   const share = numberField(value, where, 0);
   return share < 1 ? share : refuseField(where, value, "a number from 0 to below 1");
 }
@@ -165,6 +167,16 @@ export function dropField(value: unknown): DropPlan {
   const layers = optionalField(fields.layers, "adapterDrop.layers", (count, where) => wholeField(count, where, 1));
   if (kind === "specialised" && layers === null) refuseField("adapterDrop.layers", undefined, "a number of layers");
   return { kind, layers };
+}
+
+/** Fusion dropout (MATHS §2.6): whole adapters are left out of the fusions that are trained. */
+export function fusionDropoutField(value: unknown, where: string): FusionDropout {
+  const fields = objectField(value, where, ["rate", "reading", "by"]);
+  return {
+    rate: shareField(fields.rate, `${where}.rate`),
+    reading: wordField(fields.reading ?? "each", `${where}.reading`, ["each", "count"]),
+    by: wordField(fields.by ?? "batch", `${where}.by`, ["batch", "sequence"]),
+  };
 }
 
 const MAIN: Readonly<Record<ObjectiveKind, MetricName>> = {

@@ -1,14 +1,7 @@
 /** @file The configuration of a training: one JSON file, checked field by field (docs/training.md describes each). */
 
-import {
-  documented,
-  flagField,
-  numberField,
-  objectField,
-  optionalField,
-  optionalText,
-  refuseField,
-} from "../inputs/fields.ts";
+import type { FusionDropout } from "../adapters/evaluate/dropout.ts";
+import { documented, flagField, objectField, optionalField, optionalText, refuseField } from "../inputs/fields.ts";
 import { textField, wholeField } from "../inputs/fields.ts";
 import { modelFields, modelPlace } from "../inputs/model-place.ts";
 import type { ModelPlace } from "../inputs/model-place.ts";
@@ -21,10 +14,12 @@ import {
   checkpointField,
   dropField,
   evaluationField,
+  fusionDropoutField,
   lengthField,
   objectiveField,
   optimizerField,
   scheduleField,
+  shareField,
 } from "./config-run.ts";
 import type {
   BatchPlan,
@@ -59,6 +54,8 @@ export interface TrainConfig {
   readonly length: LengthPlan;
   /** The rate that stands in for the dropout of heads and adapters made here; null leaves theirs. */
   readonly dropout: number | null;
+  /** Leaves whole adapters out of the fusions that are trained. */
+  readonly fusionDropout: FusionDropout | null;
   readonly adapterDrop: DropPlan | null;
   /** Layers are computed again on the way back in place of being kept: less memory, more time, the same bits. */
   readonly recompute: boolean;
@@ -89,6 +86,7 @@ const FIELDS = [
   "epochs",
   "steps",
   "dropout",
+  "fusionDropout",
   "adapterDrop",
   "recompute",
   "cache",
@@ -105,11 +103,6 @@ export function seedField(value: unknown, where: string): number {
   return seed < 2 ** 32 ? seed : refuseField(where, value, "a whole number below 2^32");
 }
 
-function rateField(value: unknown, where: string): number {
-  const rate = numberField(value, where, 0);
-  return rate < 1 ? rate : refuseField(where, value, "a number from 0 to below 1");
-}
-
 function activeField(value: unknown, adapters: readonly string[], fusions: readonly FusionPlan[]): string | null {
   const given = optionalText(value, "active");
   if (given !== null) return given;
@@ -117,6 +110,12 @@ function activeField(value: unknown, adapters: readonly string[], fusions: reado
   if (fusion !== undefined && more.length === 0) return `fuse(${fusion.names.join(",")})`;
   if (adapters.length > 1) refuseField("active", undefined, "a composition, since there are several adapters");
   return adapters[0] ?? null;
+}
+
+function dropoutOfFusions(value: unknown, trained: readonly string[]): FusionDropout | null {
+  const dropout = optionalField(value, "fusionDropout", fusionDropoutField);
+  if (dropout !== null && trained.length === 0) refuseField("fusionDropout", dropout, "nothing: no fusion is trained");
+  return dropout;
 }
 
 function configFields(value: unknown, fallback: string): TrainConfig {
@@ -129,6 +128,7 @@ function configFields(value: unknown, fallback: string): TrainConfig {
   const model = modelPlace(fields.model, [...modelFields, "fresh"]);
   const { fresh } = fields.model as { readonly fresh?: unknown };
   const made = { adapters: Object.keys(adapters), fusions, routing };
+  const train = targetsField(fields.train, made, objective.kind);
   return {
     name: textField(fields.name ?? fallback, "name"),
     model: { ...model, fresh: optionalField(fresh, "model.fresh", seedField) },
@@ -137,14 +137,15 @@ function configFields(value: unknown, fallback: string): TrainConfig {
     fusions,
     active: activeField(fields.active, made.adapters, fusions),
     head: headField(fields.head, objective.kind, made.adapters),
-    train: targetsField(fields.train, made, objective.kind),
+    train,
     routing,
     objective,
     optimizer: optimizerField(fields.optimizer),
     schedule: scheduleField(fields.schedule),
     batch: batchField(fields.batch),
     length: lengthField(fields.epochs, fields.steps),
-    dropout: optionalField(fields.dropout, "dropout", rateField),
+    dropout: optionalField(fields.dropout, "dropout", shareField),
+    fusionDropout: dropoutOfFusions(fields.fusionDropout, train.fusions),
     adapterDrop: optionalField(fields.adapterDrop, "adapterDrop", dropField),
     recompute: flagField(fields.recompute ?? false, "recompute"),
     cache: flagField(fields.cache ?? true, "cache"),

@@ -181,6 +181,33 @@ test("several labels with gaps, robust AdapterDrop and an early end", async () =
   expect(dropped.every((count) => count === 0 || count === 1)).toBe(true);
 });
 
+test("a fusion with fusion dropout and robust AdapterDrop goes on from a checkpoint to the same bits", async () => {
+  const bottleneck = { preset: "seq_bn", reduction_factor: 4 };
+  const changes = {
+    adapters: { a: bottleneck, b: bottleneck, c: bottleneck },
+    fusions: { "a,b,c": "dynamic" },
+    fusionDropout: { rate: 0.5, reading: "each", by: "sequence" },
+    adapterDrop: { kind: "robust", layers: 2 },
+  };
+  const { code, err } = await train(changes, "fusion");
+  expect(code, err).toBe(0);
+  const [weights, lines] = [await weightsOf(folder.file("fusion")), await metricsOf(folder.file("fusion"))];
+  expect([...weights.keys()].sort()).toEqual([
+    "fusions/a,b,c/model_adapter_fusion.safetensors",
+    "heads/task/model_head.safetensors",
+  ]);
+  const files = (await readdir(join(folder.file("fusion"), "checkpoints"))).sort();
+  await truncate(join(folder.file("fusion"), "checkpoints", files.at(-1) as string), 1000);
+  const again = await train(changes, "fusion");
+  expect(again.err).toMatch(/going on from step (8|10) of 12/);
+  expect(await weightsOf(folder.file("fusion"))).toEqual(weights);
+  expect(await metricsOf(folder.file("fusion"))).toEqual(lines);
+  // What is left out changes the steps: without it the losses are others.
+  const { fusionDropout: _, ...plain } = changes;
+  expect((await train(plain, "fusion-whole")).code).toBe(0);
+  expect(await metricsOf(folder.file("fusion-whole"))).not.toEqual(lines);
+});
+
 test("an encoder from scratch learns a corpus, and is a folder that loads", async () => {
   const place = folder.file("scratch-model");
   await mkdir(place, { recursive: true });

@@ -56,6 +56,7 @@ describe("defaults", () => {
       batch: { sequences: 16, tokens: null, accumulate: 1 },
       length: { epochs: 10 },
       dropout: null,
+      fusionDropout: null,
       adapterDrop: null,
       recompute: false,
       cache: true,
@@ -87,6 +88,12 @@ describe("defaults", () => {
     });
     expect(read({ adapters: {}, train: { host: "all" } })).toMatchObject({ active: null, head: { name: "task" } });
     expect(read({ head: "default" }).head).toEqual({ name: "default", place: null });
+  });
+
+  test("of fusion dropout", () => {
+    const fusions = { adapters: { a: "seq_bn", b: "x" }, fusions: { "a,b": "dynamic" } };
+    const { fusionDropout } = read({ ...fusions, fusionDropout: { rate: 0.5 } });
+    expect(fusionDropout).toEqual({ rate: 0.5, reading: "each", by: "batch" });
   });
 
   test("of masked language modelling", () => {
@@ -137,6 +144,12 @@ describe("what is refused", () => {
     ["a rate of 0", { schedule: { learningRate: 0 } }, "schedule.learningRate is 0"],
     ["half a step of warm-up", { schedule: { warmup: 2.5 } }, "schedule.warmup is 2.5"],
     ["a dropout of 1", { dropout: 1 }, "dropout is 1"],
+    ["fusion dropout without a fusion", { fusionDropout: { rate: 0.5 } }, "fusionDropout is"],
+    [
+      "fusion dropout of everything",
+      { adapters: { a: "seq_bn", b: "x" }, fusions: { "a,b": "dynamic" }, fusionDropout: { rate: 1 } },
+      "fusionDropout.rate is 1",
+    ],
     ["a seed below 0", { seed: -1 }, "seed is -1"],
     ["a seed of more than 32 bits", { seed: 2 ** 32 }, "seed is 4294967296"],
     ["several adapters without a composition", { adapters: { a: "seq_bn", b: "seq_bn" } }, "active is missing"],
@@ -236,9 +249,10 @@ describe("docs/training.md", () => {
       return at === "" ? inner : [at, ...inner];
     };
     // What is called otherwise in the file, or is named by the user.
-    const skipped = /^(length|data\.sets|adapters\.task|head\.place|fusions$)/;
+    const skipped = /^(length|data\.sets|adapters\.\w+|head\.place|fusions$)/;
+    const fused = { adapters: { a: "seq_bn", task: "x" }, fusions: { "a,task": "dynamic" } };
     const own = [
-      ...paths(read({ adapterDrop: { kind: "robust" } }), ""),
+      ...paths(read({ ...fused, adapterDrop: { kind: "robust" }, fusionDropout: { rate: 0.5 } }), ""),
       "epochs",
       "steps",
       "fusions",
