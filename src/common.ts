@@ -35,6 +35,9 @@ export { accuracy, layerLoad, overlap, overlapByChance, typeLoads } from "./rout
 export type { LayerLoad, TypeLoad } from "./routing/trace-measures.ts";
 export { audioTrace, imageTrace } from "./routing/trace-media.ts";
 export { renderRoutingReport } from "./routing/report.ts";
+export type { CodaJson } from "./routing/coda-json.ts";
+export { readRouters, routersFile } from "./model/routers-file.ts";
+export type { RouterChanges } from "./model/routers-file.ts";
 export { Model } from "./model/model.ts";
 export type { AdapterReport } from "./model/adapter-store.ts";
 export type { AdapterInput, FusionInput, HeadInput } from "./model/folders.ts";

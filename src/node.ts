@@ -1,5 +1,6 @@
 /** @file The Node face: everything of the browser face, with Dawn as the GPU and folders on disk. */
 
+import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { folderFromPath } from "./node/folder.ts";
 import { folderFromUrl } from "./formats/folder.ts";
@@ -9,10 +10,13 @@ import { isTokenizerName } from "./inputs/choose.ts";
 import { loadFolder } from "./model/load.ts";
 import type { LoadOptions } from "./model/load.ts";
 import type { Model } from "./model/model.ts";
+import type { CodaPolicy } from "./routing/coda.ts";
 import { adapterFiles, fusionFiles, headFiles, setupFiles, taskFileNames, taskFiles, twinsOf } from "./model/save.ts";
 import type { SaveAdapterOptions, SaveOptions } from "./model/save.ts";
 import { modelFiles } from "./model/save-host.ts";
 import type { SaveModelOptions } from "./model/save-host.ts";
+import { readRouters, routersFile } from "./model/routers-file.ts";
+import type { RouterChanges } from "./model/routers-file.ts";
 import { saveFolder } from "./node/save.ts";
 
 export * from "./common.ts";
@@ -87,6 +91,27 @@ export async function saveHead(
   options: SaveOptions = {},
 ): Promise<void> {
   await save(folder, headFiles(model, name, options));
+}
+
+/**
+ * Writes the routing that is set, with the vectors of its routers, to a file.
+ * @throws EngineError BAD_CONFIG where nothing is routed, or by routers without vectors; BAD_FILE when the disk refuses
+ * @example await saveRouters(model, "routers.safetensors");
+ */
+export async function saveRouters(model: Model, file: string | URL): Promise<void> {
+  const path = pathOf(file);
+  await saveFolder(dirname(path), new Map([[basename(path), routersFile(model)]]));
+}
+
+/**
+ * Reads trained routers.
+ * @param changes options that stand in for those that the routers were trained under
+ * @throws EngineError NOT_FOUND, BAD_FILE; BAD_CONFIG as `coda` does
+ * @example model.setRouting(await loadRouters("routers.safetensors", { reduction: 5 }));
+ */
+export async function loadRouters(file: string | URL, changes: RouterChanges = {}): Promise<CodaPolicy> {
+  const path = pathOf(file);
+  return readRouters(await folderFromPath(dirname(path)).read(basename(path)), path, changes);
 }
 
 /** Writes `adapter_setup.json` of the active composition to a folder. */

@@ -1,17 +1,12 @@
 /** @file `--route r=3,attention=k-to-all,…`: routing options as one word of a command line. */
 
-import { coda } from "../routing/coda.ts";
-import { routers } from "../routing/routers/index.ts";
-import type { Router } from "../routing/router.ts";
+import { codaFromJson, codaToJson, routerSettings } from "../routing/coda-json.ts";
 import type { CodaOptions, CodaPolicy } from "../routing/coda.ts";
 import type { Json } from "../routing/trace.ts";
+import { readRouters } from "../model/routers-file.ts";
+import type { RouterChanges } from "../model/routers-file.ts";
+import { readBytes } from "./files.ts";
 import { EngineError } from "../errors.ts";
-
-/** Settings of routers that have some, by the names that `--route` takes. */
-const SETTINGS: Readonly<Record<string, (value: number) => { readonly router: string; readonly made: Router }>> = {
-  threshold: (value) => ({ router: "threshold", made: routers.threshold({ threshold: value }) }),
-  keyReduction: (value) => ({ router: "separate", made: routers.separate({ keyReduction: value }) }),
-};
 
 /** Fields by the names that `--route` takes. `r` is short for `reduction`. */
 const fields: Readonly<Record<string, keyof CodaOptions>> = {
@@ -31,7 +26,7 @@ const fields: Readonly<Record<string, keyof CodaOptions>> = {
   seed: "seed",
 };
 
-const words: ReadonlySet<keyof CodaOptions> = new Set(["attention", "part", "router", "softTopK", "adapter"]);
+const words: ReadonlySet<string> = new Set(["attention", "part", "router", "softTopK", "adapter"]);
 
 const EXAMPLE = "write, for example, --route r=3,attention=k-to-all";
 
@@ -55,59 +50,62 @@ function reductionOf(text: string): CodaOptions["reduction"] {
 /**
  * Reads `--route`: fields separated by commas; `r` is one number for all layers or a list with `/`, in which `null`
  * leaves a layer dense: `r=1/2/null/3`.
+ * @returns options as JSON, of which only the form is checked
  * @throws EngineError BAD_CONFIG or UNKNOWN_NAME
  */
-export function parseRoute(text: string): CodaPolicy {
+export function routeOptions(text: string): RouterChanges {
   const options: Record<string, unknown> = {};
-  const settings = new Map<string, ReturnType<NonNullable<(typeof SETTINGS)[string]>>>();
   for (const part of text.split(",")) {
     const cut = part.indexOf("=");
     const name = part.slice(0, Math.max(cut, 0)).trim();
     const value = part.slice(cut + 1).trim();
     if (cut < 1 || value === "") refuse(`--route: ${JSON.stringify(part)} is not name=value`);
-    const setting = Object.hasOwn(SETTINGS, name) ? SETTINGS[name] : undefined;
-    if (setting !== undefined) {
-      if (settings.has(name)) refuse(`--route: ${name} stands there twice`);
-      settings.set(name, setting(numberOf(name, value)));
-      continue;
-    }
-    const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    const own = routerSettings.includes(name) ? name : undefined;
+    const field = own ?? (Object.hasOwn(fields, name) ? fields[name] : undefined);
     if (field === undefined) {
-      const known = [...Object.keys(fields), ...Object.keys(SETTINGS)].join(", ");
+      const known = [...Object.keys(fields), ...routerSettings].join(", ");
       const message = `--route does not know ${JSON.stringify(name)}; known: ${known}`;
       throw new EngineError("UNKNOWN_NAME", message, { where: "--route", fix: EXAMPLE });
     }
     if (field in options) refuse(`--route: ${field} stands there twice`);
-    options[field] = field === "reduction" ? reductionOf(value) : words.has(field) ? value : numberOf(name, value);
+    options[field] = valueOf(field, name, value);
   }
+  return options as RouterChanges;
+}
+
+function valueOf(field: string, name: string, value: string): unknown {
+  if (field === "reduction") return reductionOf(value);
+  if (field === "weighKeys") return value === "true" || (value === "false" ? false : value);
+  return words.has(field) ? value : numberOf(name, value);
+}
+
+/**
+ * @returns the policy that `--route` names
+ * @throws EngineError BAD_CONFIG or UNKNOWN_NAME
+ */
+export function parseRoute(text: string): CodaPolicy {
+  const options = routeOptions(text);
   if (options.reduction === undefined) refuse("--route needs r, the reduction factor");
-  for (const [name, { router, made }] of settings) {
-    if (options.router !== router) refuse(`--route: ${name} is a setting of router=${router}`);
-    options.router = made;
-  }
-  return coda(options as unknown as CodaOptions);
+  return codaFromJson({ ...options });
+}
+
+/**
+ * @param route the text of `--route`
+ * @param routers the file that `--routers` names; what `--route` says stands in for the options in it
+ * @returns null without either
+ * @throws EngineError BAD_CONFIG, UNKNOWN_NAME, NOT_FOUND, BAD_FILE
+ */
+export async function routePolicy(route: string | undefined, routers: string | undefined): Promise<CodaPolicy | null> {
+  if (routers === undefined) return route === undefined ? null : parseRoute(route);
+  return readRouters(await readBytes(routers), routers, route === undefined ? {} : routeOptions(route));
 }
 
 /** @returns the policy as a report and a result record it. */
 export function routeRecord(policy: CodaPolicy): { readonly [key: string]: Json } {
-  const { kind: _, weights, lambda, adapter, block, router, ...rest } = policy;
-  const { iterations, epsilonStart, epsilonDecay, softTopK, ...shared } = rest;
+  const { iterations, epsilonStart, epsilonDecay, ...rest } = codaToJson(policy);
   // The exact soft top-k has no iterations, so their settings would only mislead.
-  const scaling = softTopK === "paper" ? { iterations, epsilonStart, epsilonDecay } : {};
-  const given = {
-    ...(lambda === null ? {} : { lambda }),
-    ...(adapter === null ? {} : { adapter }),
-    ...(block === null ? {} : { block }),
-  };
-  return {
-    ...shared,
-    router: router.name,
-    ...router.settings,
-    softTopK,
-    ...scaling,
-    ...given,
-    trained: weights !== null,
-  };
+  const scaling = policy.softTopK === "paper" ? { iterations, epsilonStart, epsilonDecay } : {};
+  return { ...rest, ...(scaling as { readonly [key: string]: Json }), trained: policy.weights !== null };
 }
 
 /** @returns the policy in a few words for people. */

@@ -7,7 +7,7 @@ import type { AdapterSettings, AdapterWords } from "./adapter-options.ts";
 import { deviceChoices } from "./device.ts";
 import { checkTarget } from "./files.ts";
 import { listOf, oneOf, readOptions, usageError, wholeNumber } from "./options.ts";
-import { parseRoute } from "./route-option.ts";
+import { routePolicy } from "./route-option.ts";
 
 /** How to read the input file. */
 export interface InputOptions {
@@ -99,7 +99,9 @@ adapters and routing
   --route LIST             r=3,attention=k-to-all,softTopK=exact,epsilon=0.03,lambda=1,seed=0
                            r: one reduction factor, or one per layer as r=1/2/null/3 (null: dense)
                            attention: k-to-k (default) or k-to-all; softTopK: paper (default) or exact
-                           also: iterations, epsilonStart, epsilonDecay, adapter
+                           also: router, part, block, iterations, epsilonStart, epsilonDecay, adapter
+  --routers FILE           trained routers, with the options that they were trained under; what --route
+                           says stands in for these
 
 results
   --json FILE              settings, device, timings, and per sequence: text, tokens, rows each layer
@@ -108,8 +110,8 @@ results
                            adapters that run are there without being asked for
   --capture a,b            adds values by name to the JSON, such as layers.0.attention.output, or
                            layers.0.fusion.weights under a fusion
-  --report FILE            the routing as one HTML page (needs --route)
-  --trace FILE             the routing as JSON (needs --route)
+  --report FILE            the routing as one HTML page (needs --route or --routers)
+  --trace FILE             the routing as JSON (needs --route or --routers)
 
 example
   adapters-webgpu run --model models/rxnmapper --input rxns.csv.gz --column rxn --limit 64 \\
@@ -161,7 +163,11 @@ async function checkTargets(
 ): Promise<void> {
   for (const name of ["report", "trace"] as const) {
     if (targets[name] === undefined || settings.route !== null) continue;
-    throw usageError(COMMAND, `a ${name} needs --route: a dense run routes nothing`, "add, for example, --route r=3");
+    throw usageError(
+      COMMAND,
+      `a ${name} needs --route or --routers: a dense run routes nothing`,
+      "add, for example, --route r=3",
+    );
   }
   for (const name of ["outputs", "capture"] as const) {
     if (settings[name].length === 0 || targets.json !== undefined) continue;
@@ -204,6 +210,7 @@ export async function readRunSettings(args: readonly string[]): Promise<RunSetti
       "slots",
       "slot-width",
       "route",
+      "routers",
       "json",
       "outputs",
       "capture",
@@ -213,7 +220,7 @@ export async function readRunSettings(args: readonly string[]): Promise<RunSetti
     flags: ["skip-long"],
     lists: ["adapter", "fusion", "head"],
   });
-  const route = values.route === undefined ? null : parseRoute(values.route);
+  const route = await routePolicy(values.route, values.routers);
   const crop = values.crop === undefined ? undefined : oneOf(COMMAND, "crop", values.crop, ["start", "center"]);
   const settings: RunSettings = {
     model: required("model", values.model),

@@ -1,25 +1,12 @@
 /** @file What a training leaves behind: folders of adapters, fusions and heads, router vectors, the host, and `results.json`. */
 
 import { join } from "node:path";
-import { writeSafetensors } from "../formats/safetensors-writer.ts";
-import { fromFloat32 } from "../formats/tensor.ts";
 import type { Model } from "../model/model.ts";
 import { modelFiles } from "../model/save-host.ts";
-import { saveAdapter, saveFusion, saveHead } from "../node.ts";
+import { saveAdapter, saveFusion, saveHead, saveRouters } from "../node.ts";
 import { saveFolder } from "../node/save.ts";
 import type { TrainConfig } from "../train/config.ts";
-import { writeWhole } from "./files.ts";
 import { trainTargets } from "./train-setup.ts";
-
-/** The vectors of the routers as a file; its header gives their order, and the policy in words. */
-function routerFile(model: Model): Uint8Array {
-  const { routing } = model.contents;
-  const vectors = [...(routing?.vectors ?? [])];
-  const stored = vectors.map(([name, values]) => fromFloat32(name, [values.length], values));
-  const { weights: _, router, ...policy } = routing?.policy ?? { weights: null, router: null };
-  const described = JSON.stringify({ ...policy, router: router?.name });
-  return writeSafetensors(stored, { order: vectors.map(([name]) => name).join("\n"), policy: described });
-}
 
 /**
  * Saves what was trained, after it was written back.
@@ -39,7 +26,7 @@ export async function saveTrained(model: Model, config: TrainConfig, out: string
     const along = train.adapters.includes(head.name);
     await saveHead(model, head.name, along ? join(out, "adapters", head.name) : place("heads", head.name));
   }
-  if (train.routers) await writeWhole(place("routers.safetensors"), routerFile(model));
+  if (train.routers) await saveRouters(model, place("routers.safetensors"));
   if (trainTargets(config).host !== undefined) await saveFolder(place("model"), await modelFiles(model));
   return saved;
 }

@@ -4,12 +4,11 @@ import { resolve } from "node:path";
 import { parseComposition } from "../adapters/composition-text.ts";
 import { adapterPresets } from "../adapters/config/presets.ts";
 import { EngineError } from "../errors.ts";
-import { readSafetensors } from "../formats/safetensors.ts";
-import { toFloat32 } from "../formats/tensor.ts";
 import type { HostShape } from "../hosts/host.ts";
 import type { AdapterInput, HeadInput } from "../model/folders.ts";
 import type { Model } from "../model/model.ts";
-import { routingPolicy } from "../train/config-parts.ts";
+import { readRouterVectors } from "../model/routers-file.ts";
+import { codaFromJson } from "../routing/coda-json.ts";
 import type { PartPlace, RoutingPlan } from "../train/config-parts.ts";
 import type { TrainConfig } from "../train/config.ts";
 import type { LabelPlan } from "../train/data-labels.ts";
@@ -78,20 +77,11 @@ function checkHead(model: Model, { head, objective }: TrainConfig, labels: Label
   });
 }
 
-/** Router vectors of a file, in the order in which `coda` takes them. */
-async function routerWeights({ vectors }: RoutingPlan, root: string): Promise<readonly Float32Array[] | null> {
+/** Router vectors of a file, where the configuration names one. */
+async function routerVectors({ vectors }: RoutingPlan, root: string): Promise<readonly Float32Array[] | null> {
   if (vectors === null) return null;
   const path = resolve(root, vectors);
-  const { tensors, metadata } = readSafetensors(await readBytes(path), path);
-  const order = metadata.order?.split("\n") ?? [...tensors.keys()];
-  return order.map((name) => {
-    const tensor = tensors.get(name);
-    if (tensor !== undefined) return toFloat32(tensor);
-    throw new EngineError("BAD_FILE", `${path} has no ${name}`, {
-      where: path,
-      fix: "take the file that a training wrote",
-    });
-  });
+  return readRouterVectors(await readBytes(path), path);
 }
 
 /**
@@ -119,7 +109,7 @@ export async function setUp(
   // Names may hold signs that the text of a composition gives a meaning to.
   const named = active === null || Object.hasOwn(adapters, active);
   model.setActive(named ? active : parseComposition(active));
-  if (routing !== null) model.setRouting(routingPolicy(routing, await routerWeights(routing, root)));
+  if (routing !== null) model.setRouting(codaFromJson(routing.options, await routerVectors(routing, root)));
 }
 
 /** @returns what of the model is trained. */

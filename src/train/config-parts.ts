@@ -3,7 +3,6 @@
 import {
   flagField,
   listField,
-  numberField,
   objectField,
   optionalField,
   optionalText,
@@ -12,9 +11,7 @@ import {
   wordField,
 } from "../inputs/fields.ts";
 import type { JsonFields } from "../inputs/fields.ts";
-import { coda } from "../routing/coda.ts";
-import type { CodaOptions, CodaPolicy } from "../routing/coda.ts";
-import { routers } from "../routing/routers/index.ts";
+import { codaFromJson } from "../routing/coda-json.ts";
 import type { ObjectiveKind } from "./config-run.ts";
 
 /** A preset or a folder by name, or a configuration. */
@@ -128,7 +125,7 @@ export function targetsField(
     if (Array.isArray(given) && given.length === 0) return [];
     return listField(given, `train.${field}`, (one, where) => wordField(one, where, known));
   };
-  const routed = made.routing !== null && routingPolicy(made.routing).router.vectors.length > 0;
+  const routed = made.routing !== null && codaFromJson(made.routing.options).router.vectors.length > 0;
   const routersToo = fields.routers === undefined ? routed : flagField(fields.routers, "train.routers");
   if (routersToo && !routed) refuseField("train.routers", true, "false: no routers with vectors are set");
   return {
@@ -141,34 +138,13 @@ export function targetsField(
 }
 
 /**
- * The options of routing: fields of `coda`, `threshold` and `keyReduction` for the routers that have them, and `vectors`.
- * @throws EngineError BAD_CONFIG as `coda` does
+ * The options of routing: those that `codaFromJson` takes, and `vectors`.
+ * @throws EngineError BAD_CONFIG as it does
  */
 export function routingField(value: unknown, where: string): RoutingPlan {
   const { vectors, ...options } = objectField(value, where, null);
   if (options.weights !== undefined)
     refuseField(`${where}.weights`, "a list", `nothing: name a file in ${where}.vectors`);
-  const plan = { options, vectors: optionalText(vectors, `${where}.vectors`) };
-  routingPolicy(plan);
-  return plan;
-}
-
-/** @returns the policy of checked options. */
-export function routingPolicy({ options }: RoutingPlan, weights: readonly Float32Array[] | null = null): CodaPolicy {
-  const { threshold, keyReduction, ...rest } = options;
-  const { router } = rest;
-  const setting = (name: string, value: unknown, owner: string): number => {
-    if (router !== owner) refuseField(`routing.${name}`, value, `nothing: it is a setting of the router ${owner}`);
-    return numberField(value, `routing.${name}`);
-  };
-  const made = {
-    ...(threshold === undefined
-      ? {}
-      : { router: routers.threshold({ threshold: setting("threshold", threshold, "threshold") }) }),
-    ...(keyReduction === undefined
-      ? {}
-      : { router: routers.separate({ keyReduction: setting("keyReduction", keyReduction, "separate") }) }),
-    ...(weights === null ? {} : { weights }),
-  };
-  return coda({ ...rest, ...made } as unknown as CodaOptions);
+  codaFromJson(options);
+  return { options, vectors: optionalText(vectors, `${where}.vectors`) };
 }

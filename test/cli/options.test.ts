@@ -78,14 +78,19 @@ describe("--route", () => {
     expect(routeLine(policy)).toContain("attention only, threshold router");
     const keys = parseRoute("router=separate,r=4,keyReduction=2");
     expect(routeRecord(keys)).toMatchObject({ router: "separate", keyReduction: 2, weighKeys: true });
+    expect(routeRecord(parseRoute("router=separate,r=4,weighKeys=false"))).toMatchObject({ weighKeys: false });
     expect(routeRecord(parseRoute("r=2,router=random,seed=9,block=64"))).toMatchObject({ seed: 9, block: 64 });
     expect(routeLine(parseRoute("r=2,router=norm"))).not.toContain("not trained");
   });
 
   test.each([
-    ["r=2,threshold=1", /threshold is a setting of router=threshold/],
-    ["r=2,router=norm,keyReduction=2", /keyReduction is a setting of router=separate/],
+    ["r=2,threshold=1", /threshold is 1, expected nothing: it is a setting of the router threshold/],
+    [
+      "r=2,router=norm,keyReduction=2",
+      /keyReduction is 2, expected nothing: it is a setting of the router separate, not of norm/,
+    ],
     ["r=2,router=threshold,threshold=1,threshold=2", /threshold stands there twice/],
+    ["r=2,router=separate,weighKeys=1", /weighKeys is "1", expected true or false/],
     ["r=2,router=best", /there is no router "best"; known: learned/],
     ["r=2,part=norm", /part is "norm", expected layer or attention or ffn/],
     ["r=2,block=0", /block is 0/],

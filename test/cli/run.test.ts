@@ -6,8 +6,10 @@ import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Sequence } from "../../src/cli/run-inputs.ts";
 import { openGpu } from "../../src/node/open.ts";
-import { loadModel } from "../../src/node.ts";
+import { loadModel, saveRouters } from "../../src/node.ts";
+import { coda } from "../../src/routing/coda.ts";
 import { parseTrace } from "../../src/routing/trace.ts";
+import { sharedGpu } from "../gpu-fixture.ts";
 import { commandLine, tiny, useFolder, writeTinyModel } from "./fixture.ts";
 import type { Ran } from "./fixture.ts";
 import { inputsOf } from "./inputs-fixture.ts";
@@ -150,6 +152,24 @@ describe("a routed run", () => {
     expect(html.match(/<li class="h\d+" tabindex/g)).toHaveLength(rows);
   });
 
+  test("with trained routers takes their options too, but for what --route says", async () => {
+    const model = await loadModel(await sharedGpu(), folder.file("model"));
+    model.setRouting(coda({ reduction: 2, attention: "k-to-all", seed: 3 }));
+    await saveRouters(model, folder.file("routers.safetensors"));
+    await model.dispose();
+    const trained = ["--adapter", "task=coda", "--routers", folder.file("routers.safetensors")];
+    const { code, err, result } = await run("in.txt", ...trained);
+    expect(code, err).toBe(0);
+    expect(result.settings.route).toMatchObject({ reduction: 2, attention: "k-to-all", seed: 3, trained: true });
+    expect(err).toContain("adapter  task (coda, fresh weights");
+    expect(err).not.toContain("routers are random");
+    const other = await run("in.txt", ...trained, "--route", "r=1/null/3");
+    expect(other.err).toMatch(/holds 3 vectors of 16, expected 2 of 16/);
+    const fewer = (await run("in.txt", ...trained, "--route", "r=3")).result;
+    expect(fewer.settings.route).toMatchObject({ reduction: 3, attention: "k-to-all", trained: true });
+    fewer.sequences.forEach(({ tokens, selected }) => expect(selected?.[1]).toBe(Math.ceil(tokens.length / 3)));
+  });
+
   test("captures go into the JSON, sequence by sequence", async () => {
     const names = ["layers.0.output", "layers.2.attention.probabilities"];
     const { code, result } = await run("in.txt", "--route", "r=2,attention=k-to-all", "--capture", names.join(","));
@@ -178,6 +198,8 @@ describe("bad input leaves no file behind and ends with code 2", () => {
     ["in.txt", ["--outputs", "heads.other"], /there is no output heads.other/],
     ["in.txt", ["--capture", "layers.9.output"], /layers.9.output/],
     ["in.txt", ["--adapter", "task=loreft"], /loreft is neither a preset nor a folder/],
+    ["in.txt", ["--routers", "nowhere.safetensors"], /nowhere.safetensors is not there/],
+    ["in.txt", ["--routers", "package.json"], /package.json/],
     ["in.txt", ["--route", "r=2/3"], /lists 2 layers, the host has 3/],
   ])("%s %j", async (input, more, message) => {
     const before = await readdir(folder.path);

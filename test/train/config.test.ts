@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { EngineError } from "../../src/errors.ts";
-import { routingPolicy } from "../../src/train/config-parts.ts";
+import { codaFromJson } from "../../src/routing/coda-json.ts";
 import { scheduleOf } from "../../src/train/config-run.ts";
 import { configIdentity, readTrainConfig } from "../../src/train/config.ts";
 import type { TrainConfig } from "../../src/train/config.ts";
@@ -116,7 +116,7 @@ describe("defaults", () => {
 
   test("settings of routers stand beside the options of coda", () => {
     const { routing } = read({ routing: { reduction: 2, router: "threshold", threshold: 0.5 } });
-    expect(routingPolicy(routing as NonNullable<typeof routing>).router).toMatchObject({
+    expect(codaFromJson(routing?.options ?? {}).router).toMatchObject({
       name: "threshold",
       settings: { threshold: 0.5 },
     });
@@ -163,7 +163,7 @@ describe("what is refused", () => {
     ["training routers that are not there", { train: { routers: true } }, "train.routers is true"],
     ["router vectors in the file", { routing: { reduction: 2, weights: [] } }, "routing.weights is"],
     ["an unknown option of routing", { routing: { reduction: 2, r: 3 } }, "coda: r is 3"],
-    ["a setting of another router", { routing: { reduction: 2, threshold: 1 } }, "routing.threshold is 1"],
+    ["a setting of another router", { routing: { reduction: 2, threshold: 1 } }, "coda: threshold is 1"],
     ["specialised AdapterDrop of no number", { adapterDrop: { kind: "specialised" } }, "adapterDrop.layers is missing"],
     ["a head called default", { head: { name: "default" } }, 'head.name is "default"'],
     ["a head in two places", { head: { folder: "x", config: {} } }, "head.config is"],
