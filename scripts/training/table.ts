@@ -4,10 +4,13 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Run, Suite } from "./suite.ts";
 
+type ScoresBy = Readonly<Record<string, Readonly<Record<string, number | null>>>>;
+
 interface Results {
   readonly test: Readonly<Record<string, number | null>> | null;
   readonly evaluation: Readonly<Record<string, number | null>> | null;
-  readonly dropped?: Readonly<Record<string, Readonly<Record<string, number | null>>>>;
+  readonly dropped?: ScoresBy;
+  readonly pruned?: ScoresBy;
   readonly steps: number;
   readonly milliseconds: number;
   readonly device: { readonly driver: string };
@@ -34,22 +37,28 @@ function cell(results: readonly Results[], of: (one: Results) => number | null |
   return values.length === 0 ? "–" : spread(values);
 }
 
-function droppedTable(rows: readonly (readonly [string, readonly Results[]])[], measure: string): string[] {
-  const measured = rows.filter(([, results]) => results.some(({ dropped }) => dropped !== undefined));
+/** Scores of finished models of which something was left out, a column per number. */
+function lessTable(
+  rows: readonly (readonly [string, readonly Results[]])[],
+  title: string,
+  measure: string,
+  field: "dropped" | "pruned",
+): string[] {
+  const measured = rows.filter(([, results]) => results.some((one) => one[field] !== undefined));
   const counts = [
-    ...new Set(measured.flatMap(([, results]) => results.flatMap(({ dropped = {} }) => Object.keys(dropped)))),
+    ...new Set(measured.flatMap(([, results]) => results.flatMap((one) => Object.keys(one[field] ?? {})))),
   ];
   if (counts.length === 0) return [];
   counts.sort((a, b) => Number(a) - Number(b));
   return [
     "",
-    `${measure} on the test set without adapters in so many of the lowest layers:`,
+    title,
     "",
     `| run | ${counts.join(" | ")} |`,
     `|---|${counts.map(() => "---").join("|")}|`,
     ...measured.map(
       ([id, results]) =>
-        `| ${id} | ${counts.map((count) => cell(results, ({ dropped }) => dropped?.[count]?.[measure])).join(" | ")} |`,
+        `| ${id} | ${counts.map((count) => cell(results, (one) => one[field]?.[count]?.[measure])).join(" | ")} |`,
     ),
   ];
 }
@@ -69,6 +78,7 @@ export async function tableOf(folder: string, { title, measure, runs }: Suite): 
   }
   const all = [...families.values()].flatMap(({ results }) => results);
   const minutes = all.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / 60_000;
+  const rows = [...families].map(([id, { results }]) => [id, results] as const);
   const of = (results: readonly Results[], name: string): string => cell(results, ({ test }) => test?.[name]);
   return [
     `# ${title}`,
@@ -82,9 +92,17 @@ export async function tableOf(folder: string, { title, measure, runs }: Suite): 
       const loss = cell(results, ({ test, evaluation }) => test?.loss ?? evaluation?.loss);
       return `| ${id} | ${about} | ${of(results, measure)} | ${loss} | ${results[0]?.steps ?? ""} | ${time.toFixed(1)} |`;
     }),
-    ...droppedTable(
-      [...families].map(([id, { results }]) => [id, results] as const),
+    ...lessTable(
+      rows,
+      `${measure} on the test set without adapters in so many of the lowest layers:`,
       measure,
+      "dropped",
+    ),
+    ...lessTable(
+      rows,
+      `${measure} on the test set with so many adapters of the fusion, the most active ones:`,
+      measure,
+      "pruned",
     ),
     "",
   ].join("\n");

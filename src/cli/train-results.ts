@@ -25,7 +25,7 @@ export async function writeTrainResults(
   gpu: Gpu,
   io: Io,
 ): Promise<void> {
-  const { state, steps, evaluation, test, dropped, saved, examples, labels, identity } = outcome;
+  const { state, steps, evaluation, test, dropped, pruned, saved, examples, labels, identity } = outcome;
   const { best } = state;
   const results = {
     format: "adapters-webgpu/train",
@@ -36,6 +36,7 @@ export async function writeTrainResults(
     evaluation,
     test,
     ...(Object.keys(dropped).length === 0 ? {} : { dropped }),
+    ...(Object.keys(pruned).length === 0 ? {} : { pruned }),
     steps: state.step,
     planned: steps,
     ended: state.ended,
@@ -69,6 +70,9 @@ export async function writeTrainResults(
     ...(test === null ? [] : [["test", scoreText(test)] as [string, string]]),
     ...Object.entries(dropped).map(
       ([layers, scores]) => [`test, ${layers} layers dropped`, scoreText(scores)] as [string, string],
+    ),
+    ...Object.entries(pruned).map(
+      ([keep, scores]) => [`test, fusion pruned to ${keep}`, scoreText(scores)] as [string, string],
     ),
     ["time", formatTime(state.milliseconds)],
     ["device", deviceLine(gpu.info)],

@@ -25,7 +25,9 @@ import type { Progress } from "./progress.ts";
 import { hashedSource, identityOf } from "./train-identity.ts";
 import type { TrainRequest } from "./train-options.ts";
 import { saveTrained } from "./train-save.ts";
-import { dropLayers, dropOf, objectiveSettings, setUp, trainTargets } from "./train-setup.ts";
+import { measureDropped, measurePruned } from "./train-measure.ts";
+import type { ScoresBy } from "./train-measure.ts";
+import { dropOf, setUp, trainerOptions } from "./train-setup.ts";
 import { CheckpointStore, MetricsFile } from "./train-store.ts";
 import type { Found } from "./train-store.ts";
 
@@ -39,7 +41,9 @@ export interface TrainOutcome {
   readonly evaluation: Scores | null;
   readonly test: Scores | null;
   /** Scores of the test set without adapters in so many of the lowest layers. */
-  readonly dropped: Readonly<Record<number, Scores>>;
+  readonly dropped: ScoresBy;
+  /** Scores of the test set with so many adapters of the fusion. */
+  readonly pruned: ScoresBy;
   readonly saved: readonly string[];
 }
 
@@ -162,21 +166,6 @@ async function withEntries(
   }
 }
 
-/** Tests the finished model without adapters in some of its lowest layers. */
-async function measureDropped(
-  { config }: TrainRequest,
-  model: Model,
-  { prepared, base, tested }: { prepared: Prepared; base: Standing; tested: LoopSet },
-): Promise<Record<number, Scores>> {
-  const scores: Record<number, Scores> = {};
-  const part = plainPart(config, prepared);
-  for (const layers of config.evaluation.dropped) {
-    const drop = dropLayers(model, layers);
-    scores[layers] = await measure({ ...base, part, drop }, "test", tested);
-  }
-  return scores;
-}
-
 /** Runs the loop with its files open. */
 async function loop(
   request: TrainRequest,
@@ -222,42 +211,29 @@ async function loop(
   }
 }
 
-/**
- * Trains, and saves what was trained.
- * @throws EngineError as the loop, the data and the disk have it; what is on disk by then stays
- */
-export async function train(request: TrainRequest, model: Model, io: Io): Promise<TrainOutcome> {
+/** The training itself, up to weights that are written back and saved. */
+async function untilSaved(
+  { request, model, prepared, io }: { request: TrainRequest; model: Model; prepared: Prepared; io: Io },
+  store: CheckpointStore,
+): Promise<{ outcome: Omit<TrainOutcome, "pruned">; base: Standing }> {
   const { config, out } = request;
-  const prepared = await prepare(request, model, io);
-  const { sets, identity } = prepared;
-  const store = new CheckpointStore(out);
+  const { sets, identity, parts } = prepared;
   const found = await lastCheckpoint(request, store, identity, io);
-  const trainer = await Trainer.create(model, {
-    train: trainTargets(config),
-    head: config.head.name,
-    objective: objectiveSettings(config),
-    optimizer: config.optimizer,
-    ...(config.fusionDropout === null ? {} : { dropout: { fusion: config.fusionDropout } }),
-    seed: config.seed,
-    recompute: config.recompute,
-  });
+  const trainer = await Trainer.create(model, trainerOptions(config));
   try {
     if (found !== null) await trainer.restore(found.checkpoint.trainer);
-    const base = await withEntries(request, model, standing(request, model, prepared, trainer), {
-      prepared,
-      trainer,
-      io,
-    });
+    const plain = standing(request, model, prepared, trainer);
+    const base = await withEntries(request, model, plain, { prepared, trainer, io });
     const state = await loop(request, base, { identity, store, found, trainer }, io);
     const { best } = state;
     if (best !== null && best.step !== state.step)
       await trainer.restore((await store.read(best.step, identity)).checkpoint.trainer);
-    const { test: tested } = prepared.parts;
+    const { test: tested } = parts;
     const test = tested === undefined ? null : await measure(base, "test", tested);
-    const dropped = tested === undefined ? {} : await measureDropped(request, model, { prepared, base, tested });
+    const dropped = tested === undefined ? {} : await measureDropped(config, model, plain, tested);
     await trainer.writeBack();
     const saved = await saveTrained(model, config, out);
-    return {
+    const outcome = {
       identity,
       state,
       steps: base.schedule.steps,
@@ -268,8 +244,21 @@ export async function train(request: TrainRequest, model: Model, io: Io): Promis
       dropped,
       saved,
     };
+    return { outcome, base: plain };
   } finally {
     model.dropAdapters(null);
     await trainer.dispose();
   }
+}
+
+/**
+ * Trains, and saves what was trained.
+ * @throws EngineError as the loop, the data and the disk have it; what is on disk by then stays
+ */
+export async function train(request: TrainRequest, model: Model, io: Io): Promise<TrainOutcome> {
+  const prepared = await prepare(request, model, io);
+  const { outcome, base } = await untilSaved({ request, model, prepared, io }, new CheckpointStore(request.out));
+  const { train: trained, test: tested } = prepared.parts;
+  if (trained === undefined || tested === undefined) return { ...outcome, pruned: {} };
+  return { ...outcome, pruned: await measurePruned(request.config, model, base, { trained, tested }) };
 }

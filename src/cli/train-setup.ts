@@ -15,6 +15,7 @@ import type { LabelPlan } from "../train/data-labels.ts";
 import type { LoopDrop } from "../train/loop.ts";
 import type { ObjectiveSettings } from "../train/objectives.ts";
 import type { TrainTargets } from "../train/trainable.ts";
+import type { TrainerOptions } from "../train/trainer.ts";
 import { isPreset } from "./adapter-options.ts";
 import { readBytes } from "./files.ts";
 
@@ -31,11 +32,22 @@ function withPreset(fields: Fields, where: string): Fields {
   });
 }
 
-function adapterInput(name: string, place: PartPlace, { dropout, seed }: TrainConfig, root: string): AdapterInput {
+/** Adapters that are made side by side begin apart: equal ones that are trained together would stay equal. */
+function seedOf(seed: number, index: number): number {
+  return (seed + Math.imul(index, 0x9e3779b9)) >>> 0;
+}
+
+function adapterInput(
+  name: string,
+  place: PartPlace,
+  { dropout, seed, adapters }: TrainConfig,
+  root: string,
+): AdapterInput {
   if (typeof place === "string" && !isPreset(place)) return resolve(root, place);
   const given = typeof place === "string" ? { preset: place } : place;
   const config = withPreset(given, `adapters.${name}`);
-  return { config: dropout === null ? config : { dropout, ...config }, seed };
+  const own = seedOf(seed, Object.keys(adapters).indexOf(name));
+  return { config: dropout === null ? config : { dropout, ...config }, seed: own };
 }
 
 /** Heads that an objective has, where the configuration names none. */
@@ -131,8 +143,22 @@ function partTargets({ adapters, fusions, routers }: TrainConfig["train"]): Trai
   };
 }
 
-/** @returns the objective as a trainer takes it. */
-export function objectiveSettings({ objective: { kind, labelSmoothing } }: TrainConfig): ObjectiveSettings {
+/** @returns what a trainer is made of. */
+export function trainerOptions(config: TrainConfig): TrainerOptions {
+  const { head, optimizer, fusionDropout, seed, recompute } = config;
+  return {
+    train: trainTargets(config),
+    head: head.name,
+    objective: objectiveSettings(config),
+    optimizer,
+    ...(fusionDropout === null ? {} : { dropout: { fusion: fusionDropout } }),
+    seed,
+    recompute,
+  };
+}
+
+/** The objective as a trainer takes it. */
+function objectiveSettings({ objective: { kind, labelSmoothing } }: TrainConfig): ObjectiveSettings {
   // Masked language modelling is cross-entropy over the vocabulary at some of the tokens.
   if (kind === "masked-language-modelling") return { kind: "cross-entropy" };
   return kind === "cross-entropy" ? { kind, labelSmoothing } : { kind };

@@ -67,6 +67,8 @@ export interface EvaluationPlan {
   readonly patience: number | null;
   /** Numbers of lowest layers without adapters with which the finished model is tested as well. */
   readonly dropped: readonly number[];
+  /** Numbers of adapters that the fusion keeps, the most active ones of every place, with which the finished model is tested as well. */
+  readonly pruned: readonly number[];
 }
 
 /** When the state is written. */
@@ -188,17 +190,19 @@ const MAIN: Readonly<Record<ObjectiveKind, MetricName>> = {
 
 /** Evaluation, once per epoch where nothing is said. */
 export function evaluationField(value: unknown, objective: ObjectiveKind): EvaluationPlan {
-  const fields = objectField(value ?? {}, "evaluation", ["every", "metric", "patience", "dropped"]);
+  const fields = objectField(value ?? {}, "evaluation", ["every", "metric", "patience", "dropped", "pruned"]);
   const count = (field: "every" | "patience"): number | null =>
     optionalField(fields[field], `evaluation.${field}`, (steps, where) => wholeField(steps, where, 1));
+  const counts = (field: "dropped" | "pruned", least: number): readonly number[] =>
+    optionalField(fields[field], `evaluation.${field}`, (list, where) =>
+      listField(list, where, (one, at) => wholeField(one, at, least)),
+    ) ?? [];
   return {
     every: count("every"),
     metric: wordField(fields.metric ?? MAIN[objective], "evaluation.metric", metricNames[objective]),
     patience: count("patience"),
-    dropped:
-      optionalField(fields.dropped, "evaluation.dropped", (list, where) =>
-        listField(list, where, (layers, at) => wholeField(layers, at, 0)),
-      ) ?? [],
+    dropped: counts("dropped", 0),
+    pruned: counts("pruned", 1),
   };
 }
 

@@ -118,6 +118,17 @@ function dropoutOfFusions(value: unknown, trained: readonly string[]): FusionDro
   return dropout;
 }
 
+/** Pruning is that of one fusion, of some of its adapters. */
+function checkPruned({ pruned }: EvaluationPlan, fusions: readonly FusionPlan[]): void {
+  if (pruned.length === 0) return;
+  const [fusion, ...more] = fusions;
+  if (fusion === undefined || more.length > 0)
+    refuseField("evaluation.pruned", pruned, "nothing: there is not one fusion");
+  const most = (fusion as FusionPlan).names.length;
+  const wrong = pruned.find((keep) => keep > most);
+  if (wrong !== undefined) refuseField("evaluation.pruned", wrong, `at most ${most}, the adapters of the fusion`);
+}
+
 function configFields(value: unknown, fallback: string): TrainConfig {
   const fields = objectField(value, "the training", FIELDS);
   const objective = objectiveField(fields.objective);
@@ -129,6 +140,8 @@ function configFields(value: unknown, fallback: string): TrainConfig {
   const { fresh } = fields.model as { readonly fresh?: unknown };
   const made = { adapters: Object.keys(adapters), fusions, routing };
   const train = targetsField(fields.train, made, objective.kind);
+  const evaluation = evaluationField(fields.evaluation, objective.kind);
+  checkPruned(evaluation, fusions);
   return {
     name: textField(fields.name ?? fallback, "name"),
     model: { ...model, fresh: optionalField(fresh, "model.fresh", seedField) },
@@ -150,7 +163,7 @@ function configFields(value: unknown, fallback: string): TrainConfig {
     recompute: flagField(fields.recompute ?? false, "recompute"),
     cache: flagField(fields.cache ?? true, "cache"),
     seed: seedField(fields.seed ?? 0, "seed"),
-    evaluation: evaluationField(fields.evaluation, objective.kind),
+    evaluation,
     checkpoint: checkpointField(fields.checkpoint),
     log: wholeField(fields.log ?? 1, "log", 1),
     output: optionalText(fields.output, "output"),

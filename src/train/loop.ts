@@ -48,7 +48,7 @@ export interface LoopWork {
   readonly objective: ObjectiveKind;
   readonly labels: number;
   readonly schedule: Schedule;
-  readonly plan: Omit<EvaluationPlan, "dropped">;
+  readonly plan: Omit<EvaluationPlan, "dropped" | "pruned">;
   readonly checkpointEvery: number;
   readonly log: number;
   readonly seed: number;

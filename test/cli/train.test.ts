@@ -22,6 +22,10 @@ async function results(out: string): Promise<Record<string, unknown>> {
   return JSON.parse(await readFile(join(folder.file(out), "results.json"), "utf8")) as Record<string, unknown>;
 }
 
+interface Loss {
+  readonly loss: number;
+}
+
 describe("what lies below everything that is trained", () => {
   const test12 = { ...trainConfig(), steps: 12, dropout: 0 };
   const data = { kind: "table", train: { table: "train.tsv" }, test: { table: "evaluation.tsv" } };
@@ -188,9 +192,15 @@ test("a fusion with fusion dropout and robust AdapterDrop goes on from a checkpo
     fusions: { "a,b,c": "dynamic" },
     fusionDropout: { rate: 0.5, reading: "each", by: "sequence" },
     adapterDrop: { kind: "robust", layers: 2 },
+    data: { kind: "table", train: { table: "train.tsv" }, test: { table: "evaluation.tsv" } },
+    evaluation: { pruned: [3, 1] },
   };
   const { code, err } = await train(changes, "fusion");
   expect(code, err).toBe(0);
+  const { test: whole, pruned } = (await results("fusion")) as { test: Loss; pruned: Record<number, Loss> };
+  // All of its adapters are the model as it is.
+  expect(pruned[3]).toEqual(whole);
+  expect(pruned[1]?.loss).not.toBe(whole.loss);
   const [weights, lines] = [await weightsOf(folder.file("fusion")), await metricsOf(folder.file("fusion"))];
   expect([...weights.keys()].sort()).toEqual([
     "fusions/a,b,c/model_adapter_fusion.safetensors",

@@ -61,7 +61,7 @@ describe("defaults", () => {
       recompute: false,
       cache: true,
       seed: 0,
-      evaluation: { every: null, metric: "accuracy", patience: null, dropped: [] },
+      evaluation: { every: null, metric: "accuracy", patience: null, dropped: [], pruned: [] },
       checkpoint: { every: 100 },
       log: 1,
       output: null,
@@ -144,6 +144,12 @@ describe("what is refused", () => {
     ["a rate of 0", { schedule: { learningRate: 0 } }, "schedule.learningRate is 0"],
     ["half a step of warm-up", { schedule: { warmup: 2.5 } }, "schedule.warmup is 2.5"],
     ["a dropout of 1", { dropout: 1 }, "dropout is 1"],
+    ["pruning without a fusion", { evaluation: { pruned: [1] } }, "evaluation.pruned is"],
+    [
+      "keeping more adapters than there are",
+      { adapters: { a: "seq_bn", b: "x" }, fusions: { "a,b": "dynamic" }, evaluation: { pruned: [1, 3] } },
+      "evaluation.pruned is 3, expected at most 2",
+    ],
     ["fusion dropout without a fusion", { fusionDropout: { rate: 0.5 } }, "fusionDropout is"],
     [
       "fusion dropout of everything",
