@@ -14,12 +14,21 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { digits } from "./suites/digits.ts";
 import { images } from "./suites/images.ts";
+import { languageGpu } from "./suites/language-gpu.ts";
 import { language } from "./suites/language.ts";
+import { moleculesGpu } from "./suites/molecules-gpu.ts";
 import { molecules } from "./suites/molecules.ts";
 import type { Run, Suite } from "./suite.ts";
 import { tableOf } from "./table.ts";
 
-const suites: Readonly<Record<string, Suite>> = { digits, molecules, images, language };
+const suites: Readonly<Record<string, Suite>> = {
+  digits,
+  molecules,
+  images,
+  language,
+  "molecules-gpu": moleculesGpu,
+  "language-gpu": languageGpu,
+};
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 const { values, positionals } = parseArgs({
@@ -82,13 +91,13 @@ async function main(): Promise<number> {
   }
   const only = values.only?.split(",");
   const runs = suite.runs.filter(({ id }) => only === undefined || only.includes(id));
-  const minutes = runs.reduce((sum, run) => sum + run.minutes, 0);
-  console.error(
-    `${name}: ${runs.length} runs, ${minutes} minutes of a software adapter on two cores are allowed for them`,
-  );
+  const minutes = runs.reduce((sum, run) => sum + (run.minutes ?? 0), 0);
+  const budget = minutes === 0 ? "for a GPU" : `allowed ${minutes} minutes of a software adapter on two cores`;
+  console.error(`${name}: ${runs.length} runs, ${budget}`);
   for (const run of runs) {
     const done = await finished(join(values.out, name, run.id));
-    console.error(`\n${run.id}: ${run.about}; allowed ${run.minutes} minutes${done ? "; finished" : ""}`);
+    const allowed = run.minutes === null ? "" : `; allowed ${run.minutes} minutes`;
+    console.error(`\n${run.id}: ${run.about}${allowed}${done ? "; finished" : ""}`);
     if (done || values.list) continue;
     const code = await train(name, run);
     if (code !== 0) return code;

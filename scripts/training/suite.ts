@@ -5,8 +5,8 @@ export interface Run {
   /** Name of its folder. */
   readonly id: string;
   readonly about: string;
-  /** What it may take on a software adapter with two cores. */
-  readonly minutes: number;
+  /** What it may take on a software adapter with two cores; null: it is for a GPU, and nothing is stated. */
+  readonly minutes: number | null;
   /** As docs/training.md has it; `{work}` stands for the folder of all runs, `{root}` for this checkout. */
   readonly config: Readonly<Record<string, unknown>>;
 }

@@ -2,7 +2,7 @@
 
 import { EngineError } from "../errors.ts";
 import { badFile } from "./bad-file.ts";
-import { f16ToF32 } from "../half.ts";
+import { f16ToF32, f32ToF16 } from "../half.ts";
 
 /** An element type that a file may hold. */
 export type TensorDtype =
@@ -98,6 +98,22 @@ export function tensorBytes(dtype: TensorDtype, shape: readonly number[], where:
 export function fromFloat32(name: string, shape: readonly number[], values: Float32Array): StoredTensor {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return { name, dtype: "F32", shape, bytes };
+}
+
+/** The largest finite half. */
+const LARGEST_HALF = 65504;
+
+/**
+ * A half-precision tensor of the given values, rounded.
+ * @throws EngineError `BAD_INPUT` for values that only an infinite half could stand for.
+ */
+export function toFloat16(name: string, shape: readonly number[], values: Float32Array): StoredTensor {
+  const halves = f32ToF16(values);
+  if (halves.some((bits) => (bits & 0x7fff) === 0x7c00)) {
+    const message = `${name} holds values beyond ±${LARGEST_HALF}, the largest in half precision`;
+    throw new EngineError("BAD_INPUT", message, { where: name, fix: 'save it with precision: "f32"' });
+  }
+  return { name, dtype: "F16", shape, bytes: new Uint8Array(halves.buffer) };
 }
 
 /**

@@ -6,11 +6,11 @@
 import { transpose } from "../adapters/tensors.ts";
 import { EngineError } from "../errors.ts";
 import { writeSafetensors } from "../formats/safetensors-writer.ts";
-import { fromFloat32 } from "../formats/tensor.ts";
+import { fromFloat32, toFloat16 } from "../formats/tensor.ts";
 import type { StoredTensor } from "../formats/tensor.ts";
 import type { WrittenFiles } from "../formats/adapter-hub/write.ts";
 import type { Parameters } from "../graph/parameters.ts";
-import { f16ToF32, f32ToF16 } from "../half.ts";
+import { f16ToF32 } from "../half.ts";
 import type { WeightPart, WeightSpec } from "../hosts/host.ts";
 import { byteLength } from "../ops/op.ts";
 import type { Inside, Model } from "./model.ts";
@@ -54,31 +54,21 @@ function split(spec: WeightSpec, data: Float32Array, half: boolean): StoredTenso
     const [rows, columns] = part.shape as [number, number];
     // Stored [in, out]; resident [out, in].
     const values = part.transpose === true ? transpose(own, columns, rows) : own;
-    return half ? halfTensor(part, values) : fromFloat32(part.tensor, part.shape, values);
+    return (half ? toFloat16 : fromFloat32)(part.tensor, part.shape, values);
   });
-}
-
-/** The largest finite half. */
-const LARGEST_HALF = 65504;
-
-function halfTensor({ tensor, shape }: WeightPart, values: Float32Array): StoredTensor {
-  const halves = f32ToF16(values);
-  // Infinite halves, which no finite value of this file may become.
-  if (halves.some((bits) => (bits & 0x7fff) === 0x7c00))
-    throw new EngineError(
-      "BAD_INPUT",
-      `${tensor} holds values beyond ±${LARGEST_HALF}, the largest in half precision`,
-      {
-        where: tensor,
-        fix: 'save it with precision: "f32"',
-      },
-    );
-  return { name: tensor, dtype: "F16", shape, bytes: new Uint8Array(halves.buffer) };
 }
 
 function isHalf(spec: WeightSpec, parameters: Parameters, precision: SaveModelOptions["precision"]): boolean {
   if (spec.kind === "vector") return false;
   return precision === undefined ? parameters.typeOf(spec.name).element === "f16" : precision === "f16";
+}
+
+/** @throws EngineError BAD_CONFIG for what is no precision of a file */
+export function checkPrecision(precision: unknown): void {
+  if (precision === undefined || precision === "f32" || precision === "f16") return;
+  throw new EngineError("BAD_CONFIG", `precision is ${JSON.stringify(precision)}, expected f32 or f16`, {
+    where: "precision",
+  });
 }
 
 function tableTensor({ tensor, shape }: WeightPart, data: Uint32Array): StoredTensor {
@@ -92,10 +82,7 @@ function tableTensor({ tensor, shape }: WeightPart, data: Uint32Array): StoredTe
  * @throws EngineError UNSUPPORTED for a model that was not loaded from a configuration; BAD_INPUT for values that f16 cannot hold
  */
 export async function modelFiles(model: Model, { precision }: SaveModelOptions = {}): Promise<WrittenFiles> {
-  if (precision !== undefined && precision !== "f32" && precision !== "f16")
-    throw new EngineError("BAD_CONFIG", `precision is ${JSON.stringify(precision)}, expected f32 or f16`, {
-      where: "precision",
-    });
+  checkPrecision(precision);
   return model.exclusive(async (inside) => {
     const { host, parameters, origin, tables } = inside.parts;
     if (origin === undefined)

@@ -23,10 +23,13 @@ import { writeFusionFolder, writeHeadFolder, writeSetup } from "../formats/adapt
 import type { WrittenFiles } from "../formats/adapter-hub/write.ts";
 import { peftWeights } from "../formats/peft/read.ts";
 import type { Model } from "./model.ts";
+import { checkPrecision } from "./save-host.ts";
 import { normWeightFiles } from "./tasks.ts";
 
 /** How files are written. */
 export interface SaveOptions {
+  /** Element type of matrices; vectors are f32 in any case. Default: f32. */
+  readonly precision?: "f32" | "f16";
   /** Default: safetensors. */
   readonly weights?: WeightsForm;
   /** Checkpoint name of the host, for the record. */
@@ -44,13 +47,16 @@ export interface SaveAdapterOptions extends SaveOptions {
 interface Writing {
   readonly family: Family;
   readonly weights: WeightsForm;
+  readonly precision: "f32" | "f16";
   readonly gatedFfn: boolean;
   readonly modelName?: string;
   readonly modelClass?: string;
 }
 
 /** @throws EngineError UNSUPPORTED for hosts whose modules no format has names for */
-function writing(model: Model, { weights = "safetensors", modelName, modelClass }: SaveOptions): Writing {
+function writing(model: Model, options: SaveOptions): Writing {
+  const { weights = "safetensors", precision = "f32", modelName, modelClass } = options;
+  checkPrecision(precision);
   if (weights !== "safetensors" && weights !== "torch") {
     const message = `weights is ${JSON.stringify(weights)}, expected "safetensors" or "torch"`;
     throw new EngineError("BAD_CONFIG", message, { where: "weights" });
@@ -63,6 +69,7 @@ function writing(model: Model, { weights = "safetensors", modelName, modelClass 
   return {
     family,
     weights,
+    precision,
     gatedFfn: model.host.shape.gated === true,
     ...(modelName === undefined ? {} : { modelName }),
     ...(modelClass === undefined ? {} : { modelClass }),
@@ -200,6 +207,6 @@ export function taskFiles(model: Model, name: string, options: SaveAdapterOption
   const norms = model.contents.norms(name);
   const files = adapterFiles(model, name, options);
   if (model.heads.includes(name)) for (const [file, bytes] of headFiles(model, name, options)) files.set(file, bytes);
-  if (norms.size > 0) files.set(...writeWeightsFile(norms, normWeightFiles, options.weights ?? "safetensors"));
+  if (norms.size > 0) files.set(...writeWeightsFile(norms, normWeightFiles, writing(model, options)));
   return files;
 }

@@ -9,6 +9,7 @@ import { parseSetup } from "../../src/formats/adapter-hub/setup.ts";
 import type { PlainTensor } from "../../src/formats/adapter-hub/types.ts";
 import { readTensorFile } from "../../src/formats/checkpoint.ts";
 import { toFloat32 } from "../../src/formats/tensor.ts";
+import { roundF16 } from "../../src/half.ts";
 import {
   adapterFiles,
   average,
@@ -185,6 +186,32 @@ describe("saving", () => {
     expect(allBits(model.contents.adapter("q").tensors)).toEqual(allBits(model.contents.adapter("p").tensors));
     expect(model.contents.adapter("q").peft).toEqual(model.contents.adapter("p").peft);
     model.removeAdapter("q");
+  });
+
+  test.each(["safetensors", "torch"] as const)("f16 rounds matrices and nothing else, as %s", async (weights) => {
+    const rounded = (tensors: ReadonlyMap<string, PlainTensor>): unknown =>
+      allBits(
+        new Map(
+          [...tensors].map(([name, { shape, data }]) => [
+            name,
+            { shape, data: shape.length > 1 ? roundF16(data) : data },
+          ]),
+        ),
+      );
+    const half = { weights, precision: "f16" } as const;
+    await model.addHead("h", { config: { head_type: "classification", num_labels: 3 }, seed: 5 });
+    for (const name of ["a", "p"]) {
+      await model.addAdapter("half", memoryFolder(adapterFiles(model, name, half)));
+      const { tensors } = model.contents.adapter(name);
+      expect(allBits(model.contents.adapter("half").tensors)).toEqual(rounded(tensors));
+      expect(allBits(tensors)).not.toEqual(rounded(tensors));
+      model.removeAdapter("half");
+    }
+    await model.addHead("half", memoryFolder(headFiles(model, "h", half)));
+    expect(allBits(model.contents.head("half").tensors)).toEqual(rounded(model.contents.head("h").tensors));
+    model.removeHead("h");
+    model.removeHead("half");
+    expect(() => adapterFiles(model, "a", { precision: "f8" as "f16" })).toThrow('precision is "f8"');
   });
 
   test.each([

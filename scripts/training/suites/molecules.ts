@@ -1,64 +1,42 @@
 /**
- * @file Molecular properties (data/chem-moleculenet) on a frozen RXNMapper: head alone, Pfeiffer adapters, everything, and an
- * AdapterFusion of three task adapters. At most 1,000 molecules of a task, split by hash, judged by ROC-AUC.
+ * @file Molecular properties on a software adapter: head alone, Pfeiffer adapters, everything, and an AdapterFusion of three task adapters.
+ * At most 1,000 molecules of a task, and five epochs of what passes the encoder.
  */
 
+import { fusionFields, moleculeRun } from "../molecule-runs.ts";
+import type { MoleculeRun } from "../molecule-runs.ts";
 import type { Run, Suite } from "../suite.ts";
 
-interface Task {
-  readonly text: string;
-  readonly labels: readonly string[];
-  /** Minutes of a training of the head alone, of adapters, of everything. */
-  readonly minutes: readonly [number, number, number];
-}
-
-const TASKS: Readonly<Record<string, Task>> = {
-  bbbp: { text: "smiles", labels: ["p_np"], minutes: [4, 14, 20] },
-  bace: { text: "mol", labels: ["Class"], minutes: [5, 20, 28] },
-  clintox: { text: "smiles", labels: ["FDA_APPROVED", "CT_TOX"], minutes: [4, 14, 20] },
-};
+const LIMIT = { train: 700, evaluation: 100, test: 200 };
 const EPOCHS = 4;
+const FUSED = ["bbbp", "bace", "clintox"];
 
-interface Form {
-  readonly minutes: number;
-  readonly rate: number;
-  readonly fields: Readonly<Record<string, unknown>>;
+function run({ fields, ...rest }: MoleculeRun): Run {
+  return moleculeRun({ ...rest, fields: { epochs: EPOCHS, ...fields } }, LIMIT);
 }
 
-function moleculesRun(id: string, about: string, name: string, { minutes, rate, fields }: Form): Run {
-  const { text, labels } = TASKS[name] as Task;
-  const config = {
-    model: { folder: "rxnmapper-albert" },
-    data: {
-      kind: "table",
-      train: { table: `chem-moleculenet/${name}.csv.gz` },
-      text,
-      labels,
-      split: { evaluation: 0.1, test: 0.2 },
-      limit: { train: 700, evaluation: 100, test: 200 },
-      long: "leave-out",
-    },
-    objective: "binary-cross-entropy",
-    schedule: { kind: "linear", learningRate: rate, warmup: 0.1 },
-    batch: { sequences: 16 },
-    epochs: EPOCHS,
-    checkpoint: { every: 20 },
-    seed: 1,
-    ...fields,
-  };
-  return { id, about, minutes, config };
+function pfeiffer(task: string, minutes: number): Run {
+  const fields = { adapters: { [task]: "seq_bn" } };
+  return run({ id: `${task}-pfeiffer`, about: "Pfeiffer adapters", task, minutes, rate: 1e-3, fields });
 }
 
-function taskRuns(name: string): Run[] {
-  const [head, adapters, full] = (TASKS[name] as Task).minutes;
+/** @param minutes of a training of the head alone, of adapters, of everything */
+function taskRuns(task: string, [head, adapters, full]: readonly [number, number, number]): Run[] {
   return [
-    moleculesRun(`${name}-head`, `${name}: a head on the frozen encoder`, name, {
+    run({
+      id: `${task}-head`,
+      about: "a head on the frozen encoder",
+      task,
       minutes: head,
       rate: 3e-3,
+      // The encoder is computed once, whatever the number of epochs.
       fields: { epochs: 20 },
     }),
-    pfeiffer(name, adapters),
-    moleculesRun(`${name}-full`, `${name}: full fine-tuning`, name, {
+    pfeiffer(task, adapters),
+    run({
+      id: `${task}-full`,
+      about: "full fine-tuning",
+      task,
       minutes: full,
       rate: 1e-4,
       fields: { train: { host: "all" } },
@@ -66,30 +44,21 @@ function taskRuns(name: string): Run[] {
   ];
 }
 
-function pfeiffer(name: string, minutes: number): Run {
-  const fields = { adapters: { [name]: "seq_bn" } };
-  return moleculesRun(`${name}-pfeiffer`, `${name}: Pfeiffer adapters`, name, { minutes, rate: 1e-3, fields });
-}
-
-const FUSED = ["bbbp", "bace", "clintox"];
-
 /** The suite. */
 export const molecules: Suite = {
   title: "Molecular properties on RXNMapper",
   measure: "roc-auc",
   runs: [
-    ...taskRuns("bbbp"),
-    ...taskRuns("bace"),
-    pfeiffer("clintox", (TASKS.clintox as Task).minutes[1]),
-    moleculesRun("bbbp-fusion", `bbbp: AdapterFusion of ${FUSED.join(", ")}`, "bbbp", {
+    ...taskRuns("bbbp", [4, 14, 20]),
+    ...taskRuns("bace", [5, 20, 28]),
+    pfeiffer("clintox", 14),
+    run({
+      id: "bbbp-fusion",
+      about: `AdapterFusion of ${FUSED.join(", ")}`,
+      task: "bbbp",
       minutes: 30,
       rate: 5e-4,
-      fields: {
-        adapters: Object.fromEntries(FUSED.map((name) => [name, `{work}/molecules/${name}-pfeiffer/adapters/${name}`])),
-        fusions: { [FUSED.join(",")]: "dynamic" },
-        head: { name: "fused" },
-        epochs: 3,
-      },
+      fields: { ...fusionFields(FUSED, "molecules", (name) => `${name}-pfeiffer`), epochs: 3 },
     }),
   ],
 };

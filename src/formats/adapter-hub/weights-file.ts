@@ -5,7 +5,7 @@ import { readTensorFile } from "../checkpoint.ts";
 import { notFound } from "../folder.ts";
 import type { Folder } from "../folder.ts";
 import { writeSafetensors } from "../safetensors-writer.ts";
-import { fromFloat32, toFloat32 } from "../tensor.ts";
+import { fromFloat32, toFloat16, toFloat32 } from "../tensor.ts";
 import { writeTorch } from "../torch-writer.ts";
 import type { PlainTensor, WeightsForm } from "./types.ts";
 
@@ -77,14 +77,27 @@ export function badWeights(
   return new EngineError("BAD_WEIGHTS", `${where}: ${message}`, { fix, where });
 }
 
-/** Writes float32 tensors in one of the two forms. @returns the file's name and bytes. */
+/** How a weights file is written. */
+export interface WeightsWriting {
+  readonly weights: WeightsForm;
+  /** Element type of matrices; vectors are f32 in any case. Default: f32. */
+  readonly precision?: "f32" | "f16";
+}
+
+/**
+ * Writes float32 tensors in one of the two forms.
+ * @returns the file's name and bytes.
+ * @throws EngineError `BAD_INPUT` for values that f16 cannot hold.
+ */
 export function writeWeightsFile(
   tensors: ReadonlyMap<string, PlainTensor>,
   names: WeightNames,
-  form: WeightsForm,
+  { weights, precision = "f32" }: WeightsWriting,
 ): [string, Uint8Array] {
-  const stored = [...tensors].map(([name, { shape, data }]) => fromFloat32(name, shape, data));
-  if (form === "safetensors") return [names.safetensors, writeSafetensors(stored)];
+  const stored = [...tensors].map(([name, { shape, data }]) =>
+    (precision === "f16" && shape.length > 1 ? toFloat16 : fromFloat32)(name, shape, data),
+  );
+  if (weights === "safetensors") return [names.safetensors, writeSafetensors(stored)];
   return [names.torch, writeTorch(stored, names.torch.replace(/\.[^.]*$/, ""))];
 }
 

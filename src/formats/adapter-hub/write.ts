@@ -11,8 +11,9 @@ import { FUSION_CONFIG, fusionWeights } from "./read-fusion.ts";
 import { HEAD_CONFIG, headWeights } from "./read-head.ts";
 import { SETUP_FILE, parseSetup } from "./setup.ts";
 import { joinFused, withNormCopies } from "./tidy.ts";
-import type { PlainTensor, SetupNode, WeightsForm } from "./types.ts";
+import type { PlainTensor, SetupNode } from "./types.ts";
 import { writeWeightsFile } from "./weights-file.ts";
+import type { WeightsWriting } from "./weights-file.ts";
 
 /** The version of the library whose files these are. */
 export const LIBRARY_VERSION = "adapters.1.2.0";
@@ -25,11 +26,10 @@ export interface ToWrite {
 }
 
 /** Choices of the writers. */
-export interface WriteOptions {
+export interface WriteOptions extends WeightsWriting {
   readonly family: Family;
   /** The adapter's (head's) name, part of every key. */
   readonly name: string;
-  readonly weights: WeightsForm;
   /** Python class of the host; default: the family's flexible-head class. */
   readonly modelClass?: string;
   /** Checkpoint name of the host; default: empty. */
@@ -54,7 +54,7 @@ export function writeHubAdapter(adapter: ToWrite, options: WriteOptions): Writte
   const inner = typeof config["preset"] === "string" ? config["preset"] : config;
   return new Map([
     [ADAPTER_CONFIG, jsonBytes(envelope(inner, adapter, options))],
-    writeWeightsFile(keyed, adapterWeights, options.weights),
+    writeWeightsFile(keyed, adapterWeights, options),
   ]);
 }
 
@@ -69,7 +69,7 @@ export function writeFusionFolder(
   const inner = typeof config["preset"] === "string" ? config["preset"] : config;
   return new Map([
     [FUSION_CONFIG, jsonBytes({ ...envelope(inner, fusion, named), adapter_names: [...fusion.names] })],
-    writeWeightsFile(withKeys(fusion.tensors, "fusion", named), fusionWeights, options.weights),
+    writeWeightsFile(withKeys(fusion.tensors, "fusion", named), fusionWeights, options),
   ]);
 }
 
@@ -78,7 +78,7 @@ export function writeHeadFolder(head: ToWrite, options: WriteOptions): WrittenFi
   const keyed = new Map([...head.tensors].map(([tail, tensor]) => [`heads.${options.name}.${tail}`, tensor] as const));
   return new Map([
     [HEAD_CONFIG, jsonBytes(envelope(head.config, head, options))],
-    writeWeightsFile(keyed, headWeights, options.weights),
+    writeWeightsFile(keyed, headWeights, options),
   ]);
 }
 

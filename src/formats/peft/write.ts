@@ -5,8 +5,9 @@ import { families } from "../adapter-hub/families.ts";
 import type { Family } from "../adapter-hub/families.ts";
 import { jsonBytes } from "../adapter-hub/json-text.ts";
 import { stackRows } from "../adapter-hub/tidy.ts";
-import type { PlainTensor, WeightsForm } from "../adapter-hub/types.ts";
+import type { PlainTensor } from "../adapter-hub/types.ts";
 import { sameBits, writeWeightsFile } from "../adapter-hub/weights-file.ts";
+import type { WeightsWriting } from "../adapter-hub/weights-file.ts";
 import { isJsonObject } from "../json.ts";
 import type { JsonObject } from "../json.ts";
 import { isFused, modulePath } from "./module-paths.ts";
@@ -21,9 +22,8 @@ export interface PeftToWrite {
 }
 
 /** Choices of {@link writePeftAdapter}. */
-export interface PeftWriteOptions {
+export interface PeftWriteOptions extends WeightsWriting {
   readonly family: Family;
-  readonly weights: WeightsForm;
   /** Module paths without the base model's prefix, as from a model without a head. T5 never has one. */
   readonly bare?: boolean;
   readonly gatedFfn?: boolean;
@@ -67,12 +67,17 @@ function files(
   config: JsonObject,
   type: unknown,
   tensors: ReadonlyMap<string, PlainTensor>,
-  { modelName, weights }: PeftWriteOptions,
+  options: PeftWriteOptions,
 ): Map<string, Uint8Array> {
-  const common = { base_model_name_or_path: modelName ?? null, inference_mode: true, peft_type: type, task_type: null };
+  const common = {
+    base_model_name_or_path: options.modelName ?? null,
+    inference_mode: true,
+    peft_type: type,
+    task_type: null,
+  };
   return new Map([
     ["adapter_config.json", jsonBytes({ ...config, ...common })],
-    writeWeightsFile(tensors, peftWeights, weights),
+    writeWeightsFile(tensors, peftWeights, options),
   ]);
 }
 
