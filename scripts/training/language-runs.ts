@@ -38,7 +38,8 @@ interface Task {
   readonly evaluation?: number;
 }
 
-const TASKS: Readonly<Record<string, Task>> = {
+/** Tasks by name. */
+export const languageTasks: Readonly<Record<string, Task>> = {
   snips: {
     about: "intents of Snips",
     data: {
@@ -129,7 +130,7 @@ const FORMS: Readonly<Record<string, Form>> = {
 
 function taskRun(plan: LanguagePlan, task: string, form: string, seed: number): Run {
   const { suite, limit, epochs, minutes } = plan;
-  const { data, about, evaluation } = TASKS[task] as Task;
+  const { data, about, evaluation } = languageTasks[task] as Task;
   const { about: how, routing } = FORMS[form] as Form;
   const least = evaluation === undefined ? {} : { evaluation };
   const limits = limit === null ? {} : { limit: { train: limit, ...least } };

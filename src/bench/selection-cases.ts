@@ -6,7 +6,7 @@ import { selectedCount as countOf, selectionInputs } from "../cases/selection.ts
 import type { ScoredSegment } from "../cases/selection.ts";
 import { coda } from "../routing/coda.ts";
 import { selectedCount } from "../routing/selection.ts";
-import { lambdaTolerance } from "./verify-encoder.ts";
+import { lambdaTolerance } from "./checked-choices.ts";
 
 const policy = coda({ reduction: 3 });
 const batches: readonly (readonly number[])[] = [[512], [64, 64, 64, 64, 64, 64, 64, 64], [16_384]];

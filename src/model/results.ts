@@ -27,7 +27,7 @@ export interface ResultParts {
 }
 
 /** Begins the name of an added head among the outputs of a graph. */
-const ADDED = "heads #";
+export const ADDED = "heads #";
 
 /** What a plan has read back, by name. */
 type Outputs = Readonly<Record<string, HostTensor>>;

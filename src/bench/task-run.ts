@@ -1,0 +1,90 @@
+/** @file Sentences of a task through a model, dense and routed: verified against float64, then timed in turns. */
+
+import type { Comparison } from "../cases/check.ts";
+import type { Model } from "../model/model.ts";
+import type { RunOutput, Tensor } from "../model/types.ts";
+import type { CodaPolicy } from "../routing/coda.ts";
+import { measure, speedUp } from "./harness.ts";
+import type { BenchContext, Candidate, Repeats, Timing } from "./harness.ts";
+import { compareModel } from "./model-truth.ts";
+
+/** A task of a model. */
+export interface TaskToRun {
+  /** Of its adapter and its head. */
+  readonly name: string;
+  readonly texts: readonly string[];
+  readonly routing: CodaPolicy;
+}
+
+/** What one form of the model gave. */
+export interface TaskForm {
+  /** The class with the largest logit, per sentence. */
+  readonly predicted: readonly number[];
+  readonly output: RunOutput;
+  readonly timing: Timing;
+}
+
+/** Both forms. */
+export interface TaskResult {
+  readonly dense: TaskForm;
+  readonly routed: TaskForm;
+  /** How many times faster the routed form is. */
+  readonly speedUp: number;
+}
+
+/** The place of the largest value of every row. */
+export function largestOf({ data, shape }: Tensor): number[] {
+  const [rows = 0, labels = 0] = shape;
+  return Array.from({ length: rows }, (_, row) => {
+    const own = data.subarray(row * labels, (row + 1) * labels);
+    return own.reduce((best, value, label) => (value > (own[best] as number) ? label : best), 0);
+  });
+}
+
+/** Units of the widest bottleneck of an adapter: its matrices are [units, width] or [width, units]. */
+function unitsOf(model: Model, name: string): number {
+  const { tensors } = model.contents.adapter(name);
+  return Math.max(1, ...[...tensors.values()].flatMap(({ shape }) => (shape.length === 2 ? Math.min(...shape) : [])));
+}
+
+/** Runs a task; the model is dense and without an active adapter afterwards. */
+export async function runTask(
+  model: Model,
+  { name, texts, routing }: TaskToRun,
+  repeats: Repeats,
+  context: BenchContext,
+): Promise<TaskResult> {
+  const input = { texts };
+  const outputs = new Map<string, RunOutput>();
+  const bottleneck = unitsOf(model, name);
+  const candidate = (form: string, policy: CodaPolicy | null): Candidate => {
+    const options = { outputs: [`heads.${name}`, ...(policy === null ? [] : ["routing"])] };
+    const run = async (): Promise<RunOutput> => {
+      model.setActive(name);
+      model.setRouting(policy);
+      return model.run(input, options);
+    };
+    const verify = async (): Promise<Comparison> => {
+      const output = await run();
+      outputs.set(form, output);
+      return compareModel(model, { input, options, bottleneck }, output);
+    };
+    const timed = async (): Promise<number> => {
+      const { timing } = await run();
+      return timing.gpu ?? timing.wall;
+    };
+    return { name: form, verify, run: timed };
+  };
+  try {
+    const candidates = [candidate("dense", null), candidate("routed", routing)];
+    const [dense, routed] = (await measure(candidates, repeats, context)) as [Timing, Timing];
+    const form = (timing: Timing): TaskForm => {
+      const output = outputs.get(timing.name) as RunOutput;
+      return { predicted: largestOf(output.heads[name] as Tensor), output, timing };
+    };
+    return { dense: form(dense), routed: form(routed), speedUp: speedUp(dense, routed) };
+  } finally {
+    model.setRouting(null);
+    model.setActive(null);
+  }
+}
