@@ -3,8 +3,8 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { TrainIdentity } from "../train/checkpoint.ts";
-import { configIdentity } from "../train/config.ts";
-import type { DataSource } from "../train/data.ts";
+import { configIdentity } from "../train/config/config.ts";
+import type { DataSource } from "../train/data/data.ts";
 import { readBytes, readText } from "./files.ts";
 import { hashFolder, hashText, modelHash } from "./hashes.ts";
 import type { TrainRequest } from "./train-options.ts";

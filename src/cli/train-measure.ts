@@ -2,8 +2,8 @@
 
 import { averageFusionWeights, pruneFusion } from "../model/fusion-tools.ts";
 import type { Model } from "../model/model.ts";
-import type { TrainConfig } from "../train/config.ts";
-import type { Scores } from "../train/evaluate-scores.ts";
+import type { TrainConfig } from "../train/config/config.ts";
+import type { Scores } from "../train/evaluate/scores.ts";
 import { measure } from "../train/loop.ts";
 import type { LoopSet, Measuring } from "../train/loop.ts";
 import { Trainer } from "../train/trainer.ts";

@@ -2,8 +2,8 @@
 
 import { basename, dirname, join, resolve } from "node:path";
 import type { AdapterChoice } from "../gpu/open.ts";
-import { readTrainConfig } from "../train/config.ts";
-import type { TrainConfig } from "../train/config.ts";
+import { readTrainConfig } from "../train/config/config.ts";
+import type { TrainConfig } from "../train/config/config.ts";
 import { deviceChoices } from "./device.ts";
 import { readJson } from "./files.ts";
 import { oneOf, readOptions, usageError } from "./options.ts";

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { version } from "node:process";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { Scores } from "../train/evaluate-scores.ts";
+import type { Scores } from "../train/evaluate/scores.ts";
 import { commit } from "./bench-report.ts";
 import type { Io } from "./command.ts";
 import { deviceLine, deviceRecord } from "./device.ts";

@@ -5,7 +5,7 @@ import type { Model } from "../model/model.ts";
 import { modelFiles } from "../model/save-host.ts";
 import { saveAdapter, saveFusion, saveHead, saveRouters } from "../node.ts";
 import { saveFolder } from "../node/save.ts";
-import type { TrainConfig } from "../train/config.ts";
+import type { TrainConfig } from "../train/config/config.ts";
 import { trainTargets } from "./train-setup.ts";
 
 /**

@@ -2,7 +2,7 @@
 
 import { EngineError } from "../errors.ts";
 import { philox } from "../random.ts";
-import type { BatchPlan, LengthPlan } from "./config-run.ts";
+import type { BatchPlan, LengthPlan } from "./config/run.ts";
 
 /** Number of this use of the generator: others with the same seed draw independently. */
 const STREAM = 0x6f726465;

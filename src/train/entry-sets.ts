@@ -1,8 +1,8 @@
 /** @file The sets of a training as what enters its lowest trained layer, computed once before the first step. */
 
 import type { Model } from "../model/model.ts";
-import type { SetName } from "./config-data.ts";
-import { EVALUATION_EPOCH } from "./data-part.ts";
+import type { SetName } from "./config/data.ts";
+import { EVALUATION_EPOCH } from "./data/part.ts";
 import { EntryCache } from "./entry.ts";
 import type { LoopSet } from "./loop.ts";
 import type { StepPart, Trainer } from "./trainer.ts";

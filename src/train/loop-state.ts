@@ -1,6 +1,6 @@
 /** @file Where a training stands between two steps. */
 
-import type { Scores } from "./evaluate-scores.ts";
+import type { Scores } from "./evaluate/scores.ts";
 
 /** The best evaluation so far. */
 export interface BestSoFar {

@@ -1,7 +1,7 @@
 /** @file The lines of a training's metrics: JSON, one a step or an evaluation. */
 
-import type { SetName } from "./config-data.ts";
-import type { Scores } from "./evaluate-scores.ts";
+import type { SetName } from "./config/data.ts";
+import type { Scores } from "./evaluate/scores.ts";
 
 /** A step. */
 export interface StepLine {

@@ -5,9 +5,9 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { EngineError } from "../../src/errors.ts";
 import { codaFromJson } from "../../src/routing/coda-json.ts";
-import { scheduleOf } from "../../src/train/config-run.ts";
-import { configIdentity, readTrainConfig } from "../../src/train/config.ts";
-import type { TrainConfig } from "../../src/train/config.ts";
+import { scheduleOf } from "../../src/train/config/run.ts";
+import { configIdentity, readTrainConfig } from "../../src/train/config/config.ts";
+import type { TrainConfig } from "../../src/train/config/config.ts";
 
 const base = {
   model: { folder: "model" },

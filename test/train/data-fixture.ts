@@ -5,10 +5,10 @@ import type { HostShape } from "../../src/hosts/host.ts";
 import type { Tokenizer } from "../../src/inputs/tokenizer.ts";
 import { parseVocabulary } from "../../src/inputs/vocabulary.ts";
 import { wordpieceTokenizer } from "../../src/inputs/wordpiece.ts";
-import { readTrainConfig } from "../../src/train/config.ts";
-import { readSets } from "../../src/train/data-sets.ts";
-import type { TrainSets } from "../../src/train/data-sets.ts";
-import type { DataSource } from "../../src/train/data.ts";
+import { readTrainConfig } from "../../src/train/config/config.ts";
+import { readSets } from "../../src/train/data/sets.ts";
+import type { TrainSets } from "../../src/train/data/sets.ts";
+import type { DataSource } from "../../src/train/data/data.ts";
 
 /** Words of the vocabulary, ids 5 to 30. */
 export const words: readonly string[] = "abcdefghijklmnopqrstuvwxyz".split("");

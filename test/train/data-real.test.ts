@@ -6,10 +6,10 @@ import { describe, expect, test } from "vitest";
 import type { HostShape } from "../../src/hosts/host.ts";
 import { parseVocabulary } from "../../src/inputs/vocabulary.ts";
 import { wordpieceTokenizer } from "../../src/inputs/wordpiece.ts";
-import { readTrainConfig } from "../../src/train/config.ts";
-import { readSets } from "../../src/train/data-sets.ts";
-import type { TrainSets } from "../../src/train/data-sets.ts";
-import type { DataSource } from "../../src/train/data.ts";
+import { readTrainConfig } from "../../src/train/config/config.ts";
+import { readSets } from "../../src/train/data/sets.ts";
+import type { TrainSets } from "../../src/train/data/sets.ts";
+import type { DataSource } from "../../src/train/data/data.ts";
 import { dataPath, missing } from "../data.ts";
 
 /** Every character is a token: nothing of a vocabulary is needed to count examples. */

@@ -3,11 +3,11 @@
 import { describe, expect, test } from "vitest";
 import { parseVocabulary } from "../../src/inputs/vocabulary.ts";
 import { wordpieceTokenizer } from "../../src/inputs/wordpiece.ts";
-import { packTexts, spread } from "../../src/train/data-corpus.ts";
-import { maskId, maskSequence } from "../../src/train/data-masking.ts";
-import { partOf } from "../../src/train/data-part.ts";
-import { limited, shareOf, splitRows } from "../../src/train/data-split.ts";
-import type { Row } from "../../src/train/data.ts";
+import { packTexts, spread } from "../../src/train/data/corpus.ts";
+import { maskId, maskSequence } from "../../src/train/data/masking.ts";
+import { partOf } from "../../src/train/data/part.ts";
+import { limited, shareOf, splitRows } from "../../src/train/data/split.ts";
+import type { Row } from "../../src/train/data/data.ts";
 import { read, tokenizer, words } from "./data-fixture.ts";
 
 describe("splits and limits", () => {

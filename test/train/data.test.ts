@@ -1,7 +1,7 @@
 /** @file Data sets from their files to parts of a step: every kind, and what is wrong with rows. */
 
 import { describe, expect, test } from "vitest";
-import { partOf } from "../../src/train/data-part.ts";
+import { partOf } from "../../src/train/data/part.ts";
 import { audioHost, imageHost, read, targets } from "./data-fixture.ts";
 
 describe("kinds of files", () => {

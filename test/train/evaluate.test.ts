@@ -1,10 +1,10 @@
 /** @file Measures against values worked out by hand. */
 
 import { describe, expect, test } from "vitest";
-import { accuracy, confusionOf, largest, macroF1, matthews } from "../../src/train/evaluate-classes.ts";
-import { labelColumns, meanOver, pearson, ranksOf, rocAuc, spearman } from "../../src/train/evaluate-ranking.ts";
-import { isBetter, scoresOf } from "../../src/train/evaluate-scores.ts";
-import { evaluateSet } from "../../src/train/evaluate.ts";
+import { accuracy, confusionOf, largest, macroF1, matthews } from "../../src/train/evaluate/classes.ts";
+import { labelColumns, meanOver, pearson, ranksOf, rocAuc, spearman } from "../../src/train/evaluate/ranking.ts";
+import { isBetter, scoresOf } from "../../src/train/evaluate/scores.ts";
+import { evaluateSet } from "../../src/train/evaluate/evaluate.ts";
 
 describe("classes", () => {
   // Rows are truth, columns what was said: [[3, 1, 0], [1, 2, 1], [0, 0, 2]].

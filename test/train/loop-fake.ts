@@ -3,7 +3,7 @@
 import { EngineError } from "../../src/errors.ts";
 import { philox } from "../../src/random.ts";
 import { Batches, cutParts } from "../../src/train/batches.ts";
-import type { BatchPlan } from "../../src/train/config-run.ts";
+import type { BatchPlan } from "../../src/train/config/run.ts";
 import type { LoopTrainer, LoopWork } from "../../src/train/loop.ts";
 import type { LoopState } from "../../src/train/loop-state.ts";
 import type { MetricsLine } from "../../src/train/metrics.ts";

@@ -1,11 +1,11 @@
 /** @file Examples as a part of a step: the input of a run, and the targets of its rows. */
 
-import type { RunInput } from "../model/types.ts";
-import type { ObjectiveKind } from "./config-run.ts";
+import type { RunInput } from "../../model/types.ts";
+import type { ObjectiveKind } from "../config/run.ts";
 import type { Example } from "./data.ts";
-import { maskSequence } from "./data-masking.ts";
-import type { Masking } from "./data-masking.ts";
-import type { StepPart } from "./trainer.ts";
+import { maskSequence } from "./masking.ts";
+import type { Masking } from "./masking.ts";
+import type { StepPart } from "../trainer.ts";
 
 /** The epoch whose masks an evaluation takes: always the same ones, and none that a training shows. */
 export const EVALUATION_EPOCH: number = 2 ** 32 - 1;

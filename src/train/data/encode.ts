@@ -1,10 +1,10 @@
 /** @file Rows as examples: texts become ids, clips are resampled and cut to the model's length. */
 
-import { EngineError } from "../errors.ts";
-import type { HostShape } from "../hosts/host.ts";
-import { prepareAudio } from "../inputs/audio.ts";
-import type { Tokenizer } from "../inputs/tokenizer.ts";
-import type { DataConfig } from "./config-data.ts";
+import { EngineError } from "../../errors.ts";
+import type { HostShape } from "../../hosts/host.ts";
+import { prepareAudio } from "../../inputs/audio.ts";
+import type { Tokenizer } from "../../inputs/tokenizer.ts";
+import type { DataConfig } from "../config/data.ts";
 import type { Example, Row } from "./data.ts";
 
 /** What examples are encoded for. */

@@ -1,7 +1,7 @@
 /** @file Which set an example belongs to, and which examples a limit takes: by a hash of the example, wherever it stands in its file. */
 
-import { philox } from "../random.ts";
-import type { SetName, SplitPlan } from "./config-data.ts";
+import { philox } from "../../random.ts";
+import type { SetName, SplitPlan } from "../config/data.ts";
 import type { Content, Row } from "./data.ts";
 
 /** FNV-1a over bytes, going on from a hash. */

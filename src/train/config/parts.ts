@@ -9,10 +9,10 @@ import {
   refuseField,
   textField,
   wordField,
-} from "../inputs/fields.ts";
-import type { JsonFields } from "../inputs/fields.ts";
-import { codaFromJson } from "../routing/coda-json.ts";
-import type { ObjectiveKind } from "./config-run.ts";
+} from "../../inputs/fields.ts";
+import type { JsonFields } from "../../inputs/fields.ts";
+import { codaFromJson } from "../../routing/coda-json.ts";
+import type { ObjectiveKind } from "./run.ts";
 
 /** A preset or a folder by name, or a configuration. */
 export type PartPlace = string | JsonFields;

@@ -1,11 +1,11 @@
 /** @file Readers of labelled texts: tables, lines, JSON. */
 
-import { EngineError } from "../errors.ts";
-import { parseTable } from "../inputs/csv.ts";
-import { linesOf } from "../inputs/lines.ts";
-import type { DataConfig } from "./config-data.ts";
+import { EngineError } from "../../errors.ts";
+import { parseTable } from "../../inputs/csv.ts";
+import { linesOf } from "../../inputs/lines.ts";
+import type { DataConfig } from "../config/data.ts";
 import type { Content, Row, RowReader } from "./data.ts";
-import { Problems } from "./data-problems.ts";
+import { Problems } from "./problems.ts";
 
 function pathOf(files: Readonly<Record<string, string>>, name: string): string {
   return files[name] as string;

@@ -1,6 +1,6 @@
 /** @file How a training goes: objective, optimiser, schedule, batches, length, evaluation, checkpoints. */
 
-import type { FusionDropout } from "../adapters/evaluate/dropout.ts";
+import type { FusionDropout } from "../../adapters/evaluate/dropout.ts";
 import {
   listField,
   numberField,
@@ -9,12 +9,12 @@ import {
   refuseField,
   wholeField,
   wordField,
-} from "../inputs/fields.ts";
-import { metricNames } from "./evaluate-scores.ts";
-import type { MetricName } from "./evaluate-scores.ts";
-import type { OptimizerSettings } from "./optimizer.ts";
-import { checkSchedule } from "./schedule.ts";
-import type { Schedule } from "./schedule.ts";
+} from "../../inputs/fields.ts";
+import { metricNames } from "../evaluate/scores.ts";
+import type { MetricName } from "../evaluate/scores.ts";
+import type { OptimizerSettings } from "../optimizer.ts";
+import { checkSchedule } from "../schedule.ts";
+import type { Schedule } from "../schedule.ts";
 
 /** What a training makes small. */
 export const objectiveKinds = [

@@ -1,10 +1,10 @@
 /** @file Measuring a model on a set, part by part. */
 
-import { EngineError } from "../errors.ts";
-import type { ObjectiveKind } from "./config-run.ts";
-import { scoresOf } from "./evaluate-scores.ts";
-import type { ScoredObjective, Scores } from "./evaluate-scores.ts";
-import type { StepPart, Trainer } from "./trainer.ts";
+import { EngineError } from "../../errors.ts";
+import type { ObjectiveKind } from "../config/run.ts";
+import { scoresOf } from "./scores.ts";
+import type { ScoredObjective, Scores } from "./scores.ts";
+import type { StepPart, Trainer } from "../trainer.ts";
 
 /** What evaluating needs of a trainer. */
 export type Evaluator = Pick<Trainer, "evaluate">;

@@ -1,8 +1,8 @@
 /** @file Plain text for masked language modelling: paragraphs packed into sequences of one length. */
 
-import { EngineError } from "../errors.ts";
-import { linesOf } from "../inputs/lines.ts";
-import type { Tokenizer } from "../inputs/tokenizer.ts";
+import { EngineError } from "../../errors.ts";
+import { linesOf } from "../../inputs/lines.ts";
+import type { Tokenizer } from "../../inputs/tokenizer.ts";
 import type { Example, RowReader } from "./data.ts";
 
 /** A paragraph a line; empty lines are left out. */

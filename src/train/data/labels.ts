@@ -1,10 +1,10 @@
 /** @file Labels as numbers: the list of classes, binary labels with gaps, values. */
 
-import { EngineError } from "../errors.ts";
-import type { DataConfig, SetName } from "./config-data.ts";
-import type { ObjectiveKind } from "./config-run.ts";
+import { EngineError } from "../../errors.ts";
+import type { DataConfig, SetName } from "../config/data.ts";
+import type { ObjectiveKind } from "../config/run.ts";
 import type { Row } from "./data.ts";
-import { Problems } from "./data-problems.ts";
+import { Problems } from "./problems.ts";
 
 /** How labels become targets. */
 export interface LabelPlan {

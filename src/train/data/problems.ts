@@ -1,6 +1,6 @@
 /** @file Broken rows of a file, gathered so that one error names the first few of them. */
 
-import { EngineError } from "../errors.ts";
+import { EngineError } from "../../errors.ts";
 
 /** Rows that an error names. */
 const NAMED = 3;

@@ -1,8 +1,8 @@
 /** @file The scores of a model on a set: its logits against the targets, by objective. Float64 on the host. */
 
-import type { ObjectiveKind } from "./config-run.ts";
-import { accuracy, confusionOf, largest, macroF1, matthews } from "./evaluate-classes.ts";
-import { labelColumns, meanOver, pearson, rocAuc, spearman } from "./evaluate-ranking.ts";
+import type { ObjectiveKind } from "../config/run.ts";
+import { accuracy, confusionOf, largest, macroF1, matthews } from "./classes.ts";
+import { labelColumns, meanOver, pearson, rocAuc, spearman } from "./ranking.ts";
 
 /** Every measure there is. */
 export type MetricName = "loss" | "accuracy" | "macro-f1" | "matthews" | "roc-auc" | "spearman" | "pearson";

@@ -1,7 +1,7 @@
 /** @file Examples of a training: what a row of a file is, and how files are reached. */
 
-import type { Image } from "../inputs/image.ts";
-import type { DataConfig, SetFiles } from "./config-data.ts";
+import type { Image } from "../../inputs/image.ts";
+import type { DataConfig, SetFiles } from "../config/data.ts";
 
 /** What an example shows to the model, before it is encoded. */
 export type Content =

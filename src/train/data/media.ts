@@ -1,9 +1,9 @@
 /** @file Readers of labelled clips and images. */
 
-import { EngineError } from "../errors.ts";
-import { readIdxImages, readIdxLabels } from "../formats/idx.ts";
-import { parseTable } from "../inputs/csv.ts";
-import { cutRawClips } from "../inputs/raw-clips.ts";
+import { EngineError } from "../../errors.ts";
+import { readIdxImages, readIdxLabels } from "../../formats/idx.ts";
+import { parseTable } from "../../inputs/csv.ts";
+import { cutRawClips } from "../../inputs/raw-clips.ts";
 import type { Row, RowReader } from "./data.ts";
 
 /** Clips of one file of samples, cut and labelled by a table. Their rate is filled in by the caller where the configuration has none. */

@@ -1,9 +1,9 @@
 /** @file Masks of masked language modelling: which tokens are hidden, and behind what (Devlin et al. 2019, §3.1). */
 
-import { EngineError } from "../errors.ts";
-import type { Tokenizer } from "../inputs/tokenizer.ts";
-import { philox } from "../random.ts";
-import { NO_LABEL } from "./objectives.ts";
+import { EngineError } from "../../errors.ts";
+import type { Tokenizer } from "../../inputs/tokenizer.ts";
+import { philox } from "../../random.ts";
+import { NO_LABEL } from "../objectives.ts";
 
 /** What masks are drawn with. */
 export interface Masking {

@@ -1,20 +1,20 @@
 /** @file The sets of a training, from their files to examples: read, split, limited, labelled, encoded. */
 
-import { EngineError } from "../errors.ts";
-import { parseObject } from "../inputs/json.ts";
-import { linesOf } from "../inputs/lines.ts";
-import type { Tokenizer } from "../inputs/tokenizer.ts";
-import { setNames, takes } from "./config-data.ts";
-import type { DataConfig, DataKind, SetFiles, SetName } from "./config-data.ts";
-import type { ObjectiveKind } from "./config-run.ts";
-import { packTexts, readCorpus, spread } from "./data-corpus.ts";
-import { encodeRows, mostTokens } from "./data-encode.ts";
-import type { EncodeContext } from "./data-encode.ts";
-import { checkClasses, labelPlan, labelledRows } from "./data-labels.ts";
-import type { LabelPlan } from "./data-labels.ts";
-import { readClipRows, readImageRows } from "./data-media.ts";
-import { limited, splitRows } from "./data-split.ts";
-import { readJsonLines, readJsonLists, readLabelledLines, readPairedLines, readTableRows } from "./data-text.ts";
+import { EngineError } from "../../errors.ts";
+import { parseObject } from "../../inputs/json.ts";
+import { linesOf } from "../../inputs/lines.ts";
+import type { Tokenizer } from "../../inputs/tokenizer.ts";
+import { setNames, takes } from "../config/data.ts";
+import type { DataConfig, DataKind, SetFiles, SetName } from "../config/data.ts";
+import type { ObjectiveKind } from "../config/run.ts";
+import { packTexts, readCorpus, spread } from "./corpus.ts";
+import { encodeRows, mostTokens } from "./encode.ts";
+import type { EncodeContext } from "./encode.ts";
+import { checkClasses, labelPlan, labelledRows } from "./labels.ts";
+import type { LabelPlan } from "./labels.ts";
+import { readClipRows, readImageRows } from "./media.ts";
+import { limited, splitRows } from "./split.ts";
+import { readJsonLines, readJsonLists, readLabelledLines, readPairedLines, readTableRows } from "./text.ts";
 import type { DataSource, Example, Row, RowReader } from "./data.ts";
 
 /** All examples of a training. */

@@ -9,7 +9,7 @@ import {
   textField,
   wholeField,
   wordField,
-} from "../inputs/fields.ts";
+} from "../../inputs/fields.ts";
 
 /** The kinds of data sets, and the files of each. */
 export const dataFiles = {

@@ -1,14 +1,14 @@
 /** @file The configuration of a training: one JSON file, checked field by field (docs/training.md describes each). */
 
-import type { FusionDropout } from "../adapters/evaluate/dropout.ts";
-import { documented, flagField, objectField, optionalField, optionalText, refuseField } from "../inputs/fields.ts";
-import { textField, wholeField } from "../inputs/fields.ts";
-import { modelFields, modelPlace } from "../inputs/model-place.ts";
-import type { ModelPlace } from "../inputs/model-place.ts";
-import { dataField } from "./config-data.ts";
-import type { DataConfig } from "./config-data.ts";
-import { adaptersField, fusionsField, headField, routingField, targetsField } from "./config-parts.ts";
-import type { FusionPlan, HeadPlan, PartPlace, RoutingPlan, TargetPlan } from "./config-parts.ts";
+import type { FusionDropout } from "../../adapters/evaluate/dropout.ts";
+import { documented, flagField, objectField, optionalField, optionalText, refuseField } from "../../inputs/fields.ts";
+import { textField, wholeField } from "../../inputs/fields.ts";
+import { modelFields, modelPlace } from "../../inputs/model-place.ts";
+import type { ModelPlace } from "../../inputs/model-place.ts";
+import { dataField } from "./data.ts";
+import type { DataConfig } from "./data.ts";
+import { adaptersField, fusionsField, headField, routingField, targetsField } from "./parts.ts";
+import type { FusionPlan, HeadPlan, PartPlace, RoutingPlan, TargetPlan } from "./parts.ts";
 import {
   batchField,
   checkpointField,
@@ -20,7 +20,7 @@ import {
   optimizerField,
   scheduleField,
   shareField,
-} from "./config-run.ts";
+} from "./run.ts";
 import type {
   BatchPlan,
   CheckpointPlan,
@@ -29,8 +29,8 @@ import type {
   LengthPlan,
   ObjectivePlan,
   SchedulePlan,
-} from "./config-run.ts";
-import type { OptimizerSettings } from "./optimizer.ts";
+} from "./run.ts";
+import type { OptimizerSettings } from "../optimizer.ts";
 
 /** A checked configuration with all defaults filled in. */
 export interface TrainConfig {
