@@ -8,7 +8,7 @@ import { stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { BenchReport, ReportRow } from "../../src/bench/report.ts";
 import { verificationHeld } from "../../src/bench/report.ts";
-import { formatDevice, makeReport, reportJson } from "../../src/cli/bench-report.ts";
+import { formatDevice, makeReport, reportJson } from "../../src/cli/bench/report.ts";
 import { checkTarget, readJson, writeWhole } from "../../src/cli/files.ts";
 import { oneOf, readOptions, usageError, wholeNumber } from "../../src/cli/options.ts";
 import { EngineError } from "../../src/errors.ts";

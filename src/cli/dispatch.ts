@@ -7,13 +7,13 @@ import type { Command, Io } from "./command.ts";
 
 /** The commands in the order of `--help`; each is loaded only when it is needed. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  start: async () => (await import("./start.ts")).startCommand,
-  doctor: async () => (await import("./doctor.ts")).doctorCommand,
-  run: async () => (await import("./run.ts")).runCommand,
-  inspect: async () => (await import("./inspect.ts")).inspectCommand,
-  bench: async () => (await import("./bench.ts")).benchCommand,
-  sweep: async () => (await import("./sweep.ts")).sweepCommand,
-  train: async () => (await import("./train.ts")).trainCommand,
+  start: async () => (await import("./start/start.ts")).startCommand,
+  doctor: async () => (await import("./doctor/doctor.ts")).doctorCommand,
+  run: async () => (await import("./run/run.ts")).runCommand,
+  inspect: async () => (await import("./inspect/inspect.ts")).inspectCommand,
+  bench: async () => (await import("./bench/bench.ts")).benchCommand,
+  sweep: async () => (await import("./sweep/sweep.ts")).sweepCommand,
+  train: async () => (await import("./train/train.ts")).trainCommand,
 };
 
 /** Errors that another command line would not have made; all others are the machine's or ours. */

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { atLeast, atMost, missed, timingFields, verificationHeld } from "../../src/bench/report.ts";
 import type { ReportRow } from "../../src/bench/report.ts";
-import { formatNumber, formatRows } from "../../src/cli/bench-report.ts";
+import { formatNumber, formatRows } from "../../src/cli/bench/report.ts";
 import { suites } from "../../src/bench/suites.ts";
 import { commandLine } from "../cli/fixture.ts";
 

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { journalPath } from "../../src/cli/bench-journal.ts";
+import { journalPath } from "../../src/cli/bench/journal.ts";
 import { commandLine, useFolder } from "../cli/fixture.ts";
 
 describe("bench routing", () => {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ReportRow } from "../../src/bench/report.ts";
 import type { Journal } from "../../src/bench/suite.ts";
 import { routingSuite } from "../../src/bench/suites/routing.ts";
-import { FileJournal, journalPath } from "../../src/cli/bench-journal.ts";
+import { FileJournal, journalPath } from "../../src/cli/bench/journal.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
 
 const stamp = { suite: "routing", device: "here", rounds: "own" };

@@ -3,7 +3,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { InputOptions } from "../../src/cli/run-options.ts";
+import type { InputOptions } from "../../src/cli/run/options.ts";
 import type { HostInput } from "../../src/hosts/host.ts";
 import { useFolder } from "./fixture.ts";
 import { expectRefused, inputsOf } from "./inputs-fixture.ts";

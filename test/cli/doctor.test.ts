@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { caseTables } from "../../src/cases/index.ts";
-import { checkKernels, quickDoctor } from "../../src/cli/doctor-kernels.ts";
-import type { KernelCheck } from "../../src/cli/doctor-kernels.ts";
+import { checkKernels, quickDoctor } from "../../src/cli/doctor/kernels.ts";
+import type { KernelCheck } from "../../src/cli/doctor/kernels.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { KernelSource } from "../../src/gpu/kernel-source.ts";
 import { sharedGpu } from "../gpu-fixture.ts";

@@ -3,7 +3,7 @@
 import { writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { InputOptions } from "../../src/cli/run-options.ts";
+import type { InputOptions } from "../../src/cli/run/options.ts";
 import type { HostInput } from "../../src/hosts/host.ts";
 import { dataPath, missing } from "../data.ts";
 import { commandLine, useFolder } from "./fixture.ts";

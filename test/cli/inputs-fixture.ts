@@ -1,8 +1,8 @@
 /** @file Input files of a run in a test: read with nothing said about them, and refused. */
 
 import { expect } from "vitest";
-import { readInputs } from "../../src/cli/run-inputs.ts";
-import type { InputOptions } from "../../src/cli/run-options.ts";
+import { readInputs } from "../../src/cli/run/inputs.ts";
+import type { InputOptions } from "../../src/cli/run/options.ts";
 import { EngineError } from "../../src/errors.ts";
 import type { HostInput } from "../../src/hosts/host.ts";
 

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Sequence } from "../../src/cli/run-inputs.ts";
+import type { Sequence } from "../../src/cli/run/inputs.ts";
 import { openGpu } from "../../src/node/open.ts";
 import { loadModel, saveRouters } from "../../src/node.ts";
 import { coda } from "../../src/routing/coda.ts";

@@ -4,7 +4,7 @@ import { mkdir, readFile, readdir, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { EngineError } from "../../src/errors.ts";
-import { CheckpointStore, MetricsFile } from "../../src/cli/train-store.ts";
+import { CheckpointStore, MetricsFile } from "../../src/cli/train/store.ts";
 import { beginning } from "../../src/train/loop-state.ts";
 import type { Checkpoint } from "../../src/train/checkpoint.ts";
 import type { StepLine } from "../../src/train/metrics.ts";

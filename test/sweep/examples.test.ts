@@ -3,7 +3,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { readBatches, readConfidences } from "../../src/cli/sweep-data.ts";
+import { readBatches, readConfidences } from "../../src/cli/sweep/data.ts";
 import { loadFolder } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
 import { folderFromPath } from "../../src/node/folder.ts";

@@ -1,0 +1,92 @@
+/** @file The small English model that comes along: its tasks, and the labelled sentences that it is shown on. */
+
+import { join } from "node:path";
+import { EngineError } from "../../errors.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import { objectField, textField } from "../../inputs/fields.ts";
+import type { Model } from "../../model/model.ts";
+import { loadModel, loadRouters } from "../../node.ts";
+import type { CodaPolicy } from "../../routing/coda.ts";
+import { linesOf, readJson, readText } from "../files.ts";
+
+/** A task of the model: an adapter and a head of this name, and routers. */
+export interface StartTask {
+  readonly name: string;
+  readonly about: string;
+  /** Names of the classes, by index. */
+  readonly labels: readonly string[];
+  readonly routing: CodaPolicy;
+  /** The configuration of its public data, as docs/training.md has `data`. */
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** A labelled sentence. */
+export interface Example {
+  readonly text: string;
+  readonly label: string;
+}
+
+/** The model with all of its tasks. */
+export interface StartModel {
+  readonly model: Model;
+  readonly tasks: readonly StartTask[];
+}
+
+function labelsOf(model: Model, name: string): string[] {
+  const { label2id } = model.contents.head(name).config;
+  return Object.entries(label2id ?? {})
+    .sort(([, a], [, b]) => a - b)
+    .map(([label]) => label);
+}
+
+/**
+ * Loads a folder with a model, `tasks.json`, and for each task `adapters/NAME` and `routers/NAME.safetensors`.
+ * @throws EngineError as `loadModel`, `addAdapter` and `loadRouters` do
+ */
+export async function loadStartModel(gpu: Gpu, folder: string): Promise<StartModel> {
+  const { tasks } = objectField(await readJson(join(folder, "tasks.json")), "tasks.json", ["tasks"]);
+  const model = await loadModel(gpu, folder);
+  try {
+    const loaded: StartTask[] = [];
+    for (const [name, value] of Object.entries(objectField(tasks, "tasks", null))) {
+      const { about, data } = objectField(value, `tasks.${name}`, ["about", "data"]);
+      await model.addAdapter(name, join(folder, "adapters", name));
+      loaded.push({
+        name,
+        about: textField(about, `tasks.${name}.about`),
+        labels: labelsOf(model, name),
+        routing: await loadRouters(join(folder, "routers", `${name}.safetensors`)),
+        data: objectField(data, `tasks.${name}.data`, null),
+      });
+    }
+    return { model, tasks: loaded };
+  } catch (error) {
+    await model.dispose();
+    throw error;
+  }
+}
+
+/**
+ * Reads a table of the columns task, label and text.
+ * @returns the sentences of every task
+ * @throws EngineError BAD_FILE with the line of a task or a label that the model does not have
+ */
+export async function readExamples(path: string, tasks: readonly StartTask[]): Promise<Map<string, Example[]>> {
+  const examples = new Map<string, Example[]>(tasks.map(({ name }) => [name, []]));
+  const [header, ...lines] = linesOf(await readText(path));
+  if (header !== "task\tlabel\ttext") throw badLine(path, 1, 'the header is not "task, label, text"');
+  for (const [index, line] of lines.entries()) {
+    if (line === "") continue;
+    const [task = "", label = "", text = ""] = line.split("\t");
+    const known = tasks.find(({ name }) => name === task);
+    if (known === undefined) throw badLine(path, index + 2, `there is no task ${JSON.stringify(task)}`);
+    if (!known.labels.includes(label)) throw badLine(path, index + 2, `${task} has no label ${JSON.stringify(label)}`);
+    if (text === "") throw badLine(path, index + 2, "there is no text");
+    examples.get(task)?.push({ text, label });
+  }
+  return examples;
+}
+
+function badLine(path: string, line: number, problem: string): EngineError {
+  return new EngineError("BAD_FILE", `${path}:${line}: ${problem}`, { where: path });
+}
