@@ -1,6 +1,6 @@
 // Arithmetic on elements: y = a (operation) b, or operation(a).
 //
-//   0 a + b   1 a - b   2 a * b   3 max(a, b)   4 sqrt(a^2 + b^2)   5 log(a)   6 sqrt(a)
+//   0 a + b   1 a - b   2 a * b   3 max(a, b)   4 sqrt(a^2 + b^2)   5 log(a)   6 sqrt(a)   7 a / b
 //
 // Shapes: a and y of one shape, `items` units of ITEM values each; b of the same shape, a row that is repeated, or one
 //   value [1] in a binding of at least one unit. hypot is the plain formula: for magnitudes whose squares are f32 numbers.
@@ -44,6 +44,7 @@ fn apply(i: u32) -> item {
       return sqrt(left * left + right * right);
     }
     case 5u: { return log(left); }
+    case 7u: { return left / second(i); }
     default: { return sqrt(left); }
   }
 }

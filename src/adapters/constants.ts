@@ -14,6 +14,7 @@ interface Mask {
 export class Constants {
   readonly #parameters: Parameters;
   readonly #masks: Mask[] = [];
+  readonly #indices: { readonly name: string; readonly data: Uint32Array }[] = [];
 
   constructor(parameters: Parameters) {
     this.#parameters = parameters;
@@ -27,13 +28,29 @@ export class Constants {
     return b.parameter(name, [width]);
   }
 
-  /** Zeros and ones, once for equal ones: which elements of a gradient count. */
+  /** Zeros and ones, once for equal ones: which elements of a gradient count, which columns are which. */
   mask(b: GraphBuilder, data: Float32Array, shape: readonly number[]): Value {
     const known = this.#masks.find(
       (one) => one.shape.join() === shape.join() && one.data.every((value, at) => value === data[at]),
     );
     const { name } = known ?? this.#newMask(data, shape);
     return b.parameter(name, shape);
+  }
+
+  /** A table of whole numbers, once for equal ones. */
+  indices(b: GraphBuilder, data: Uint32Array): Value {
+    const known = this.#indices.find(
+      (one) => one.data.length === data.length && one.data.every((value, at) => value === data[at]),
+    );
+    const { name } = known ?? this.#newIndices(data);
+    return b.parameter(name, [data.length], "u32");
+  }
+
+  #newIndices(data: Uint32Array): { readonly name: string; readonly data: Uint32Array } {
+    const made = { name: `indices.${this.#indices.length}`, data };
+    this.#parameters.set(made.name, { shape: [data.length], element: "u32" }, data);
+    this.#indices.push(made);
+    return made;
   }
 
   #newMask(data: Float32Array, shape: readonly number[]): Mask {

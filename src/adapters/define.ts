@@ -140,7 +140,8 @@ function checkTensors(
   return new Map([...shapes.keys()].map((name) => [name, need(tensors, name)]));
 }
 
-function peftParts(config: Readonly<Record<string, unknown>>): PeftParts {
+/** What a PEFT description says, as far as packing asks. */
+export function peftParts(config: Readonly<Record<string, unknown>>): PeftParts {
   if (config.peft_type === "PREFIX_TUNING") return { kind: "prefix", rows: Number(config.num_virtual_tokens) };
   if (config.peft_type === "PROMPT_TUNING") return { kind: "prompt", rows: Number(config.num_virtual_tokens) };
   const modules = config.modules as Readonly<Record<string, { readonly scaling?: number }>>;

@@ -67,7 +67,7 @@ function foldNorm({ weight, bias, outputs }: Linear, gamma: Float32Array, beta: 
   return { weight: scaled, bias: Float32Array.from(shifted), outputs };
 }
 
-/** Rows of the up-projection times a factor each: the scaling per channel. */
+/** Rows of the up-projection times a factor each: a scaling that is trained. */
 function scaleRows({ weight, bias, outputs }: Linear, factors: Float32Array): Linear {
   const inputs = weight.length / outputs;
   return {
@@ -93,9 +93,10 @@ export function packBottleneck(
     const gamma = need(tensors, `${prefix}adapter_norm_before.weight`).data;
     down = foldNorm(down, gamma, need(tensors, `${prefix}adapter_norm_before.bias`).data);
   }
-  const learned = tensors.get(`${prefix}scaling`)?.data;
-  if (config.scaling === "channel") up = scaleRows(up, need(tensors, `${prefix}scaling`).data);
-  const scale = typeof config.scaling === "number" ? config.scaling : config.scaling === "learned" ? learned?.[0] : 1;
+  if (typeof config.scaling !== "number") {
+    const { data } = need(tensors, `${prefix}scaling`);
+    up = scaleRows(up, config.scaling === "channel" ? data : new Float32Array(up.outputs).fill(data[0] as number));
+  }
   const entry: BottleneckEntry = {
     table: { kind: "bottleneck", name: structure.table, inputs: width, outputs: width },
     width: down.outputs,
@@ -104,7 +105,7 @@ export function packBottleneck(
     up: up.weight,
     upBias: up.bias,
     activation: activationCodes[config.non_linearity],
-    scale: scale ?? 1,
+    scale: typeof config.scaling === "number" ? config.scaling : 1,
   };
   return structure.gate || structure.normAfter ? [entry, packExtra(tensors, prefix, structure, width)] : [entry];
 }
@@ -124,6 +125,44 @@ function packExtra(tensors: AdapterTensors, prefix: string, structure: Bottlenec
 }
 
 /** The name of the table of a bottleneck. */
-export function bottleneckTable(place: Place, layer: number | "shared"): string {
+function bottleneckTable(place: Place, layer: number | "shared"): string {
   return layer === "shared" ? `shared.${place}` : `layers.${layer}.${place}`;
+}
+
+/** @returns the places of a layer at which a configuration has bottlenecks. */
+export function placesOf(config: BottleneckConfig): Place[] {
+  if (config.layer_adapter) return ["layer"];
+  const places: Place[] = [];
+  if (config.mh_adapter) places.push("attention");
+  if (config.output_adapter) places.push("ffn");
+  return places;
+}
+
+/** Where a bottleneck's weights are: the name of their table, and what its tensors begin with. */
+export interface BottleneckScope {
+  readonly table: string;
+  readonly prefix: string;
+}
+
+/** @returns the scope of a bottleneck; one for all layers where they share it. */
+export function bottleneckScope(config: BottleneckConfig, place: Place, layer: number): BottleneckScope {
+  const shared = config.cross_layer_sharing;
+  const scope = shared ? "shared." : `layers.${layer}.`;
+  return {
+    table: bottleneckTable(place, shared ? "shared" : layer),
+    prefix: place === "layer" && !shared ? scope : `${scope}${place}.`,
+  };
+}
+
+/** @returns every scope of a configuration on a host of so many layers. */
+export function bottleneckScopes(config: BottleneckConfig, layers: number): BottleneckScope[] {
+  const scopes = new Map<string, BottleneckScope>();
+  for (let layer = 0; layer < layers; layer += 1) {
+    if (config.leave_out.includes(layer)) continue;
+    for (const place of placesOf(config)) {
+      const scope = bottleneckScope(config, place, layer);
+      scopes.set(scope.table, scope);
+    }
+  }
+  return [...scopes.values()];
 }

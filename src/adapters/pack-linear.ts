@@ -79,7 +79,7 @@ export function linearStructure(table: string, parts: readonly LinearPart[]): Li
 }
 
 /** The factor of all parts, which stays apart so that B is what the adapter's tensors hold; 1 where they differ, and B takes its own in. */
-function commonFactor(parts: readonly { readonly factor: number }[]): number {
+export function commonFactor(parts: readonly { readonly factor: number }[]): number {
   const [first, ...others] = parts.map(({ factor }) => factor);
   return first !== undefined && first !== 0 && others.every((factor) => factor === first) ? first : 1;
 }

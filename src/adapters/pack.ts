@@ -5,12 +5,12 @@ import type { ActivationName } from "../ops/activation.ts";
 import type { AdapterConfig, AdapterHost, BottleneckConfig, MethodConfig } from "./config/types.ts";
 import type { FrozenMap, PartSettings } from "./linear-parts.ts";
 import { librarySettings, linearParts } from "./linear-parts.ts";
-import { bottleneckStructure, bottleneckTable, packBottleneck } from "./pack-bottleneck.ts";
+import { bottleneckScope, bottleneckStructure, packBottleneck, placesOf } from "./pack-bottleneck.ts";
 import { GROUPS, groupOf, linearStructure, packLinear } from "./pack-linear.ts";
 import type { GroupShape, LinearPart } from "./pack-linear.ts";
 import { packInvertible, packPrefix, packPrompt, prefixTable } from "./pack-rows.ts";
 import type { BankEntry, PackedAdapter } from "./packed.ts";
-import type { AdapterStructure, EmbeddingStructure, LayerStructure, MapGroup, Place } from "./structure.ts";
+import type { AdapterStructure, EmbeddingStructure, LayerStructure, MapGroup } from "./structure.ts";
 import type { AdapterTensors } from "./tensors.ts";
 
 /** What is collected while the methods of an adapter are packed. */
@@ -50,24 +50,14 @@ function dropAt({ dropout }: Draft, table: string, rate: number): void {
   if (rate > 0) dropout.set(table, rate);
 }
 
-function placesOf(config: BottleneckConfig): Place[] {
-  if (config.layer_adapter) return ["layer"];
-  const places: Place[] = [];
-  if (config.mh_adapter) places.push("attention");
-  if (config.output_adapter) places.push("ffn");
-  return places;
-}
-
 function bottlenecks(draft: Draft, config: BottleneckConfig): void {
   const { host, tensors, layers } = draft;
   layers.forEach((layer, index) => {
     if (config.leave_out.includes(index)) return;
     for (const place of placesOf(config)) {
       if (layer.bottlenecks[place] !== undefined) throw twice(`at the place ${place} of layer ${index}`);
-      const shared = config.cross_layer_sharing;
-      const structure = bottleneckStructure(config, bottleneckTable(place, shared ? "shared" : index));
-      const scope = shared ? "shared." : `layers.${index}.`;
-      const prefix = place === "layer" && !shared ? scope : `${scope}${place}.`;
+      const { table, prefix } = bottleneckScope(config, place, index);
+      const structure = bottleneckStructure(config, table);
       layer.bottlenecks = { ...layer.bottlenecks, [place]: structure };
       dropAt(draft, structure.table, config.dropout);
       if (!draft.written.has(structure.table))

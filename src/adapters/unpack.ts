@@ -1,7 +1,7 @@
 /**
  * @file Unpacking: what a training has made of slot data, as the tensors that the adapter is saved with. Packing copies the elements of
  * tensors to places in slots; which element went where is found by packing numbers in place of values, so that unpacking is the inverse
- * of packing by construction. What packing does more to (a product, a norm folded into a matrix) is no copy, and is refused.
+ * of packing by construction. What packing does more to (a product, a norm folded into a matrix) is no copy: see derivation.ts.
  */
 
 import { EngineError } from "../errors.ts";
@@ -11,8 +11,8 @@ import { packDefinition } from "./define.ts";
 import type { AdapterDefinition } from "./define.ts";
 import type { BankEntry, PackedAdapter } from "./packed.ts";
 import { isBottleneck } from "./packed.ts";
+import type { FrozenMap } from "./linear-parts.ts";
 import type { AdapterTensor, AdapterTensors } from "./tensors.ts";
-import { refuseFolded } from "./unpack-refuse.ts";
 
 /** For every element of an entry's arrays the number of the tensor element that it is a copy of; {@link NO_SOURCE} for all others. */
 export type EntrySources = BottleneckSources | { readonly kind: "values"; readonly data: Int32Array };
@@ -41,10 +41,11 @@ export const NO_SOURCE = -1;
 const EXACT = 2 ** 24;
 
 /** Tensors in groups of which each can be numbered exactly. */
-function groupsOf(name: string, tensors: AdapterTensors): string[][] {
+function groupsOf(name: string, tensors: AdapterTensors, apart: ReadonlySet<string>): string[][] {
   const groups: string[][] = [];
   let room = 0;
   for (const [tensor, { data }] of tensors) {
+    if (apart.has(tensor)) continue;
     if (data.length >= EXACT)
       throw new EngineError("LIMIT", `adapter ${name}: ${tensor} has ${data.length} elements`, {
         where: tensor,
@@ -86,46 +87,80 @@ function arraysOf(entry: BankEntry, sources: EntrySources): (readonly [Float32Ar
   throw new Error(`the table ${entry.table.name} has changed its kind`);
 }
 
+/** Tensors that slots hold no copies of, and the frozen weights where packing asks for them. */
+export interface PackedApart {
+  readonly apart?: ReadonlySet<string>;
+  readonly frozen?: FrozenMap | undefined;
+}
+
+/** What packing puts into slots whatever the tensors are, by table. */
+function constantsOf(packed: PackedAdapter): ReadonlyMap<string, readonly Float32Array[]> {
+  return new Map(
+    packed.entries.map((entry) => [entry.table.name, arraysOf(entry, blank(entry)).map(([values]) => values)]),
+  );
+}
+
 /**
  * Finds where the elements of an adapter's tensors went when it was packed.
- * @throws EngineError UNSUPPORTED, naming adapter and field, for an adapter of which packing did not copy every element to one place;
+ * @throws EngineError UNSUPPORTED, naming adapter and tensor, for an adapter of which packing did not copy every element to one place;
  * LIMIT
  */
-export function sourcesOf(name: string, definition: AdapterDefinition, host: AdapterHost): PackedSources {
-  refuseFolded(name, definition);
+export function sourcesOf(
+  name: string,
+  definition: AdapterDefinition,
+  host: AdapterHost,
+  { apart = new Set(), frozen }: PackedApart = {},
+): PackedSources {
   const { tensors } = definition;
+  const pack = (group: ReadonlySet<string>): PackedAdapter =>
+    packDefinition({ ...definition, tensors: numbered(tensors, group) }, host, frozen);
+  const empty = pack(new Set());
+  const constants = constantsOf(empty);
   const first = new Map<string, number>();
   let count = 0;
   for (const [tensor, { data }] of tensors) {
     first.set(tensor, count);
     count += data.length;
   }
-  const entries = new Map<string, EntrySources>();
+  const entries = new Map(empty.entries.map((entry) => [entry.table.name, blank(entry)]));
   const uses = new Uint8Array(count);
-  for (const group of groupsOf(name, tensors)) {
-    const start = first.get(group[0] as string) as number;
-    const packed = packDefinition({ ...definition, tensors: numbered(tensors, new Set(group)) }, host);
-    for (const entry of packed.entries) {
-      const sources = entries.get(entry.table.name) ?? blank(entry);
-      entries.set(entry.table.name, sources);
-      for (const [values, places] of arraysOf(entry, sources)) take(values, places, start, uses);
+  for (const group of groupsOf(name, tensors, apart)) {
+    const numbers = numbersOf(group, tensors, first);
+    for (const entry of pack(new Set(group)).entries) {
+      const table = entry.table.name;
+      arraysOf(entry, entries.get(table) as EntrySources).forEach(([values, places], index) =>
+        take({ values, constant: constants.get(table)?.[index] as Float32Array, places }, numbers, uses),
+      );
     }
   }
   for (const [tensor, { data }] of tensors) {
+    if (apart.has(tensor)) continue;
     const at = first.get(tensor) as number;
     if (uses.subarray(at, at + data.length).some((times) => times !== 1)) throw notCopied(name, tensor);
   }
   return { first, entries };
 }
 
+/** The elements of a group by the numbers that stand for them, from 1 on: see {@link numbered}. */
+function numbersOf(group: readonly string[], tensors: AdapterTensors, first: ReadonlyMap<string, number>): Int32Array {
+  return Int32Array.from(
+    group.flatMap((name) => Array.from(tensors.get(name)?.data ?? [], (_, at) => (first.get(name) as number) + at)),
+  );
+}
+
 /** Notes the numbers that stand among packed values, and how often each one does. */
-function take(values: Float32Array, places: Int32Array, start: number, uses: Uint8Array): void {
+function take(
+  { values, constant, places }: { values: Float32Array; constant: Float32Array; places: Int32Array },
+  numbers: Int32Array,
+  uses: Uint8Array,
+): void {
   values.forEach((value, index) => {
-    if (!(value < 0)) return;
-    const source = start - value - 1;
-    places[index] = source;
+    if (!(value < 0) || value === constant[index]) return;
     // What is no whole number, or counts past the end, leaves the element that it was made of without a use.
-    uses[source] = Math.min(2, (uses[source] ?? 0) + 1);
+    const source = numbers[-value - 1];
+    if (source === undefined) return;
+    places[index] = source;
+    uses[source] = Math.min(2, (uses[source] as number) + 1);
   });
 }
 

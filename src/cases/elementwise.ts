@@ -5,7 +5,7 @@ import { matrix, vector } from "./case-tensors.ts";
 import { normal, toleranceFor } from "./case.ts";
 import type { CaseTable, CaseTensor, OpCase } from "./case.ts";
 
-const BINARY: readonly ElementwiseOperation[] = ["add", "sub", "mul", "max", "hypot"];
+const BINARY: readonly ElementwiseOperation[] = ["add", "sub", "mul", "max", "hypot", "div"];
 const SHAPES: readonly (readonly [rows: number, width: number])[] = [
   [1, 1],
   [3, 3],

@@ -6,7 +6,7 @@ import { elementCount, expectTensor, formatShape, sameDim, trafficBytes } from "
 import type { Dim, Op, Shape, TensorType } from "./op.ts";
 
 /** What `elementwise` can do; `hypot` is √(a² + b²), for magnitudes whose squares are f32 numbers. */
-export type ElementwiseOperation = "add" | "sub" | "mul" | "max" | "hypot" | "log" | "sqrt";
+export type ElementwiseOperation = "add" | "sub" | "mul" | "max" | "hypot" | "log" | "sqrt" | "div";
 
 /** Attributes of `elementwise`. */
 export interface ElementwiseAttributes {
@@ -23,6 +23,7 @@ const operations: Readonly<Record<ElementwiseOperation, { readonly code: number;
   hypot: { code: 4, operands: 2 },
   log: { code: 5, operands: 1 },
   sqrt: { code: 6, operands: 1 },
+  div: { code: 7, operands: 2 },
 };
 
 /** a, b? -> y of a's shape; b has a's shape, is a row [D], or is one value [1]. */

@@ -27,6 +27,8 @@ function operation(name: string): (a: number, b: number) => number {
       return (a, b) => a * b;
     case "max":
       return Math.max;
+    case "div":
+      return (a, b) => a / b;
     case "hypot":
       return (a, b) => Math.sqrt(a * a + b * b);
     case "log":

@@ -1,8 +1,6 @@
 /** @file Finds the value that went wrong first: a step once more, in which every value is looked through. */
 
 import { GraphBuilder } from "../graph/builder.ts";
-import { differentiate } from "../graph/differentiate.ts";
-import type { Leaf } from "../graph/differentiate.ts";
 import type { HostTensor } from "../graph/plan.ts";
 import type { Node, Value } from "../graph/value.ts";
 import { draftModel, withFeeds } from "../model/build.ts";
@@ -10,7 +8,8 @@ import type { DraftOptions } from "../model/build.ts";
 import type { BuiltGraph } from "../model/lengths.ts";
 import type { Ready } from "../model/runner.ts";
 import { allFinite, finiteCheck } from "../ops/finite-check.ts";
-import type { Objective } from "./step-graph.ts";
+import { gradientsOf } from "./step-graph.ts";
+import type { Objective, TrainedLeaves } from "./step-graph.ts";
 
 /** A step with a check of every value. */
 export interface DiagnosisGraph {
@@ -29,14 +28,15 @@ function describe({ kind, label, scope }: Node, name: string | undefined): strin
 /** Builds forward and backward pass of a call as they are, without any fusion, and a check behind every value. */
 export function buildDiagnosis(
   ready: Ready,
-  leaves: readonly Leaf[],
+  leaves: Omit<TrainedLeaves, "constants">,
   objective: Objective,
   draft: DraftOptions,
 ): DiagnosisGraph {
   const b = new GraphBuilder({ differentiable: true });
   const drafted = draftModel(b, ready.parts, ready.signature, draft);
   const loss = b.scope("loss", () => objective(b, drafted.results));
-  const gradients = [...differentiate(b, loss, leaves).values()].flatMap((parts) => parts.map(({ value }) => value));
+  const found = gradientsOf(b, loss, { ...leaves, constants: ready.parts.bank.constants });
+  const gradients = [...found.values()].flatMap((parts) => parts.map(({ value }) => value));
   const names = new Map<Value, string>();
   for (const [name, value] of b.names) if (!names.has(value)) names.set(value, name);
   const outputs = new Map<string, Value>();

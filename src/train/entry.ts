@@ -4,10 +4,10 @@
  */
 
 import { EngineError } from "../errors.ts";
+import type { Leaf } from "../graph/differentiate.ts";
 import type { Graph } from "../graph/value.ts";
 import type { Model } from "../model/model.ts";
 import type { RunInput, Tensor } from "../model/types.ts";
-import type { Trainable } from "./trainable.ts";
 
 /** The hidden rows that enter a layer, in place of all below it. */
 export interface Entry {
@@ -24,7 +24,7 @@ const BEHIND = /^(final|head|heads|loss)(\.|$)/;
  * @param graph of a step
  * @returns the lowest layer that a trained part stands in, the number of layers where none does; null where one stands below all layers
  */
-export function lowestTrained({ nodes }: Graph, trainables: readonly Trainable[], layers: number): number | null {
+export function lowestTrained({ nodes }: Graph, trainables: readonly Leaf[], layers: number): number | null {
   const trained = new Set(trainables.map(({ parameter }) => parameter));
   let lowest = layers;
   for (const { kind, scope, inputs } of nodes) {

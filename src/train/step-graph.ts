@@ -2,8 +2,8 @@
 
 import { EngineError } from "../errors.ts";
 import { GraphBuilder } from "../graph/builder.ts";
-import { differentiate } from "../graph/differentiate.ts";
-import type { Leaf } from "../graph/differentiate.ts";
+import { backpropagate, differentiate } from "../graph/differentiate.ts";
+import type { Leaf, LeafGradient } from "../graph/differentiate.ts";
 import { optimize } from "../graph/passes/optimize.ts";
 import type { Graph, Value } from "../graph/value.ts";
 import { draftModel, withFeeds } from "../model/build.ts";
@@ -12,6 +12,9 @@ import type { BuiltGraph } from "../model/lengths.ts";
 import type { Ready } from "../model/runner.ts";
 import { elementCount } from "../ops/op.ts";
 import type { Dim } from "../ops/op.ts";
+import type { Constants } from "../adapters/constants.ts";
+import { derivedLeaves, derivedSeeds } from "./derived.ts";
+import type { DerivedAdapter } from "./derived.ts";
 import type { Trainable } from "./trainable.ts";
 import { trainedGradient } from "./trained-gradient.ts";
 
@@ -45,6 +48,8 @@ function staticSize(dim: Dim): number {
 export interface StepOptions extends DraftOptions {
   /** Applied to the whole; {@link optimize} when absent. */
   readonly passes?: (graph: Graph) => Graph;
+  /** Adapters whose slots are computed of what is trained; none when absent. */
+  readonly derived?: readonly DerivedAdapter[];
 }
 
 /**
@@ -55,12 +60,12 @@ export function buildStep(
   ready: Ready,
   trainables: readonly Trainable[],
   objective: Objective,
-  { passes = optimize, ...draft }: StepOptions = {},
+  { passes = optimize, derived = [], ...draft }: StepOptions = {},
 ): StepGraph {
   const b = new GraphBuilder({ differentiable: true });
   const drafted = draftModel(b, ready.parts, ready.signature, draft);
   const loss = b.scope("loss", () => objective(b, drafted.results));
-  const found = differentiate(b, loss, trainables);
+  const found = gradientsOf(b, loss, { trainables, derived, constants: ready.parts.bank.constants });
   const outputs = new Map<string, Value>([[LOSS, loss]]);
   const gradients = trainables.flatMap((trainable) =>
     (found.get(trainable.parameter) ?? []).flatMap(({ at, value }): StepGradient[] => {
@@ -74,6 +79,30 @@ export function buildStep(
     }),
   );
   return { built: withFeeds(passes(b.finish(outputs)), drafted), gradients };
+}
+
+/** What gradients are built of. */
+export interface TrainedLeaves {
+  readonly trainables: readonly Leaf[];
+  readonly derived: readonly DerivedAdapter[];
+  readonly constants: Constants;
+}
+
+/** ∂loss of everything that is trained: through the slots that are computed of it, where some are. */
+export function gradientsOf(
+  b: GraphBuilder,
+  loss: Value,
+  { trainables, derived, constants }: TrainedLeaves,
+): ReadonlyMap<string, readonly LeafGradient[]> {
+  const known = new Set(trainables.map(({ parameter }) => parameter));
+  const slots = derivedLeaves(derived).filter(({ parameter }) => !known.has(parameter));
+  const found = differentiate(b, loss, [...trainables, ...slots]);
+  const seeds = b.scope("slots", () => derivedSeeds(b, constants, derived, found));
+  if (seeds.length === 0) return found;
+  const behind = backpropagate(b, seeds, trainables);
+  return new Map(
+    [...found].map(([parameter, own]) => [parameter, own.length > 0 ? own : (behind.get(parameter) ?? [])]),
+  );
 }
 
 /** The name of the logits among the outputs of an evaluation. */

@@ -14,6 +14,8 @@ import type { Inside } from "../model/model.ts";
 import { PlanCache } from "../model/plans.ts";
 import type { NewPlan } from "../model/plans.ts";
 import type { Ready, RunRequest } from "../model/runner.ts";
+import { derivedLeaves } from "./derived.ts";
+import type { DerivedAdapter } from "./derived.ts";
 import { buildDiagnosis, firstWrong } from "./diagnosis.ts";
 import { lowestTrained } from "./entry.ts";
 import { SEED, drawsOf, dropoutsOf } from "./dropouts.ts";
@@ -58,6 +60,12 @@ interface TrainedHead {
   readonly result: string;
 }
 
+/** What a training trains, and the adapters whose slots are computed of some of it. */
+export interface Trained {
+  readonly trainables: readonly Trainable[];
+  readonly derived: readonly DerivedAdapter[];
+}
+
 /** A step that may be run. */
 export interface ReadyStep {
   readonly plan: Plan;
@@ -73,21 +81,16 @@ const ROW_ROOM = 1.25;
 /** Builds, keeps and prepares steps and evaluations of one training. */
 export class StepPlans {
   readonly #options: TrainerOptions;
-  readonly #trainables: readonly Trainable[];
+  readonly #trained: Trained;
   readonly #optimizer: Optimizer;
   readonly #plans: PlanCache;
   readonly #head: TrainedHead;
   readonly #steps = new Map<string, { readonly built: BuiltGraph; readonly written: GradientTargets }>();
   readonly #evaluations = new Map<string, BuiltGraph>();
 
-  constructor(
-    { parts, heads }: Inside,
-    options: TrainerOptions,
-    trainables: readonly Trainable[],
-    optimizer: Optimizer,
-  ) {
+  constructor({ parts, heads }: Inside, options: TrainerOptions, trained: Trained, optimizer: Optimizer) {
     this.#options = options;
-    this.#trainables = trainables;
+    this.#trained = trained;
     this.#optimizer = optimizer;
     this.#plans = new PlanCache(parts.gpu, parts.parameters);
     this.#head = headOf({ parts, heads }, options.head);
@@ -124,16 +127,18 @@ export class StepPlans {
   /** The lowest layer in which a step trains something. Before anything is fused: a norm may score for the layer above it. */
   async lowest(inside: Inside, part: StepPart): Promise<number | null> {
     const ready = await inside.runner.ready(this.#request(inside.request, part.input));
-    const plain = { ...this.#draft(part), passes: (graph: Graph) => graph };
-    const { built } = buildStep(ready, this.#trainables, this.#stepObjective(ready), plain);
-    return lowestTrained(built.graph, this.#trainables, ready.parts.host.shape.layers);
+    const { trainables, derived } = this.#trained;
+    const plain = { ...this.#draft(part), derived, passes: (graph: Graph) => graph };
+    const { built } = buildStep(ready, trainables, this.#stepObjective(ready), plain);
+    const leaves = [...trainables, ...derivedLeaves(derived)];
+    return lowestTrained(built.graph, leaves, ready.parts.host.shape.layers);
   }
 
   /** Runs a part once more, without any update. @returns its first value that is not finite, in words; null where all are */
   async diagnose(inside: Inside, prepared: PreparedPart, pass: number): Promise<string | null> {
     const ready = await inside.runner.ready(prepared.call);
     const draft = this.#stepDraft(ready, prepared.part);
-    const graph = buildDiagnosis(ready, this.#trainables, this.#stepObjective(ready), draft);
+    const graph = buildDiagnosis(ready, this.#trained, this.#stepObjective(ready), draft);
     const { built } = graph;
     const { plan, lengths } = await this.#planOf(inside, prepared, { ready, built, kind: "diagnosis" });
     const arrays = this.#arrays(built, prepared, lengths, prepared.targets.count);
@@ -206,8 +211,10 @@ export class StepPlans {
     const key = planKey(ready.key, part);
     const known = this.#steps.get(key);
     if (known !== undefined) return known;
-    const { built, gradients } = buildStep(ready, this.#trainables, this.#stepObjective(ready), {
+    const { trainables, derived } = this.#trained;
+    const { built, gradients } = buildStep(ready, trainables, this.#stepObjective(ready), {
       ...this.#stepDraft(ready, part),
+      derived,
       passes: this.#options.recompute === true ? recomputing(ready) : optimize,
     });
     const made = { built, written: this.#optimizer.targetsOf(gradients) };

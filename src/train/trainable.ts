@@ -8,12 +8,15 @@ import { EngineError } from "../errors.ts";
 import type { Leaf } from "../graph/differentiate.ts";
 import { fusionsOf } from "../model/composed.ts";
 import type { Inside } from "../model/model.ts";
+import { sourceParameter } from "./derived.ts";
+import type { DerivedAdapter } from "./derived.ts";
 import { hostTrainables } from "./trainable-host.ts";
 import type { HostTargets } from "./trainable-host.ts";
 
 /** What a trained stretch is, for writing it back. */
 export type TrainedThing =
   | { readonly kind: "adapter"; readonly name: string; readonly table: string; readonly room: number }
+  | { readonly kind: "tensor"; readonly name: string; readonly key: string }
   | { readonly kind: "head"; readonly name: string; readonly tail: string }
   | { readonly kind: "fusion"; readonly name: string }
   | { readonly kind: "router" }
@@ -47,15 +50,27 @@ export function wholePart(elements: number, decays: boolean): readonly SlotPart[
   return [{ from: 0, elements, decays, mask: null }];
 }
 
-/** The slot of an adapter in every table, without what is no part of its tensors. */
-function adapterTrainables({ store, parts }: Inside, name: string): Trainable[] {
+/** The slot of an adapter in every table, without what is no copy of its tensors. */
+function adapterTrainables({ store, parts }: Inside, name: string, derived: readonly DerivedAdapter[]): Trainable[] {
   const { definition, resident } = store.get(name);
-  const { entries } = sourcesOf(name, definition, parts.host.shape);
+  const own = derived.find((one) => one.name === name);
+  const { entries } = own?.copied ?? sourcesOf(name, definition, parts.host.shape);
   return store.bank.stretchesOf(resident).map(({ table, room, ...stretch }, index): Trainable => {
     const entry = resident.packed.entries[index] as (typeof resident.packed.entries)[number];
     const trained = slotParts(entry, entries.get(table) as EntrySources, room);
     const thing = { kind: "adapter", name, table, room } as const;
     return { ...stretch, owner: `adapter ${name}`, thing, parts: trained };
+  });
+}
+
+/** What the slots of an adapter are computed of. */
+function derivedTrainables(derived: DerivedAdapter): Trainable[] {
+  return [...derived.derivation.sources].flatMap(([key, { shape, trained }]) => {
+    const elements = shape.reduce((count, dim) => count * dim, 1);
+    const parameter = sourceParameter(derived, key);
+    const thing = { kind: "tensor", name: derived.name, key } as const;
+    const parts = wholePart(elements, shape.length > 1);
+    return trained ? [{ parameter, owner: `adapter ${derived.name}`, thing, elements, parts }] : [];
   });
 }
 
@@ -102,7 +117,7 @@ function refuseFused({ request }: Inside, adapters: readonly string[]): void {
 }
 
 /** Two that are trained at once may not be slots of one table: a gradient is of one slot. */
-function refuseShared(trainables: readonly Trainable[]): void {
+function refuseShared(trainables: readonly Pick<Trainable, "parameter" | "owner">[]): void {
   const owners = new Map<string, string>();
   for (const { parameter, owner } of trainables) {
     const other = owners.get(parameter);
@@ -115,20 +130,38 @@ function refuseShared(trainables: readonly Trainable[]): void {
   }
 }
 
+/** Two adapters whose slots are computed may not be slots of one table either. */
+function refuseSharedSlots(derived: readonly DerivedAdapter[], trainables: readonly Trainable[]): void {
+  const slots = derived.flatMap(({ name, slots: own }) =>
+    Array.from(own.values(), ({ parameter }) => ({ parameter, owner: `adapter ${name}` })),
+  );
+  refuseShared([
+    ...slots,
+    ...trainables.filter(({ owner }) => derived.every(({ name }) => owner !== `adapter ${name}`)),
+  ]);
+}
+
 /**
+ * @param derived of the adapters, those of which slots are computed: of `deriveAdapters`
  * @returns the trained stretches of a model. Adapters must be in their slots: a run has named them, or they were admitted.
- * @throws EngineError BAD_CONFIG where there is nothing to train; UNKNOWN_NAME; UNSUPPORTED for an adapter whose tensors do not run as
- * they are, naming the field, for two of one table, and for a host whose weights cannot be trained
+ * @throws EngineError BAD_CONFIG where there is nothing to train; UNKNOWN_NAME; UNSUPPORTED for two adapters of one table, and for a
+ * host whose weights cannot be trained
  */
-export function trainablesOf(inside: Inside, targets: TrainTargets): readonly Trainable[] {
+export function trainablesOf(
+  inside: Inside,
+  targets: TrainTargets,
+  derived: readonly DerivedAdapter[] = [],
+): readonly Trainable[] {
   const all = [
-    ...(targets.adapters ?? []).flatMap((name) => adapterTrainables(inside, name)),
+    ...(targets.adapters ?? []).flatMap((name) => adapterTrainables(inside, name, derived)),
+    ...derived.flatMap(derivedTrainables),
     ...(targets.heads ?? []).flatMap((name) => headTrainables(inside, name)),
     ...(targets.fusions ?? []).flatMap((name) => fusionTrainables(inside, name)),
     ...(targets.routers === true ? routerTrainables(inside) : []),
     ...(targets.host === undefined ? [] : hostTrainables(inside, targets.host)),
   ].filter(({ parts }) => parts.length > 0);
   refuseShared(all);
+  refuseSharedSlots(derived, all);
   refuseFused(inside, targets.adapters ?? []);
   if (all.length > 0) return all;
   throw new EngineError("BAD_CONFIG", "there is nothing to train", {

@@ -14,8 +14,9 @@ import { Optimizer } from "./optimizer.ts";
 import type { OptimizerSettings, UpdateOptions } from "./optimizer.ts";
 import type { TrainerState } from "./state.ts";
 import { LOGITS, LOSS } from "./step-graph.ts";
+import { DerivedSlots, deriveAdapters, freeDerived } from "./derived.ts";
 import { StepPlans } from "./step-plans.ts";
-import type { PreparedPart, ReadyStep } from "./step-plans.ts";
+import type { PreparedPart, ReadyStep, Trained } from "./step-plans.ts";
 import { trainablesOf } from "./trainable.ts";
 import type { TrainTargets, Trainable } from "./trainable.ts";
 import { heldDuring, holdTrained, releaseFusions, releaseTrained, writeBack } from "./write-back.ts";
@@ -73,19 +74,22 @@ interface NumberedPart extends PreparedPart {
 /** Trains parts of one model. What is active, dropped and routed on the model when a step is called is what the step trains. */
 export class Trainer {
   readonly #model: Model;
-  readonly #trainables: readonly Trainable[];
+  readonly #trained: Trained;
   readonly #optimizer: Optimizer;
+  /** Null where no slot is computed of what is trained. */
+  readonly #slots: DerivedSlots | null;
   readonly #plans: StepPlans;
   /** Forward passes of steps so far. */
   #passes = 0;
 
   private constructor(
     model: Model,
-    made: { trainables: readonly Trainable[]; optimizer: Optimizer; plans: StepPlans },
+    made: { trained: Trained; optimizer: Optimizer; slots: DerivedSlots | null; plans: StepPlans },
   ) {
     this.#model = model;
-    this.#trainables = made.trainables;
+    this.#trained = made.trained;
     this.#optimizer = made.optimizer;
+    this.#slots = made.slots;
     this.#plans = made.plans;
   }
 
@@ -97,27 +101,37 @@ export class Trainer {
     return model.exclusive(async (inside) => {
       const { parts, runner } = inside;
       const { gpu, parameters } = parts;
-      const { trainables, optimizer } = await heldDuring(inside, options.train, async () => {
+      const { trained, optimizer } = await heldDuring(inside, options.train, async () => {
         // Adapters into slots, fusions and routers onto the GPU.
         await runner.ready(inside.request(null, { outputs: [`heads.${options.head}`] }));
-        const found = trainablesOf(inside, options.train);
-        const settings = { gpu, parameters, trainables: found, settings: options.optimizer };
-        return { trainables: found, optimizer: await Optimizer.create(settings) };
+        const derived = await deriveAdapters(inside, options.train.adapters ?? []);
+        try {
+          const trainables = trainablesOf(inside, options.train, derived);
+          const settings = { gpu, parameters, trainables, settings: options.optimizer };
+          return { trained: { trainables, derived }, optimizer: await Optimizer.create(settings) };
+        } catch (error) {
+          freeDerived(inside, derived);
+          throw error;
+        }
       });
-      holdTrained(inside, trainables);
+      holdTrained(inside, trained.trainables);
       // Plans of before have bound the buffers that the trained parts have left.
       runner.forget();
+      const slots = await DerivedSlots.create(inside, trained.derived);
+      // The same numbers as behind every step, to the last bit.
+      await slots?.refresh();
       return new Trainer(model, {
-        trainables,
+        trained,
         optimizer,
-        plans: new StepPlans(inside, options, trainables, optimizer),
+        slots,
+        plans: new StepPlans(inside, options, trained, optimizer),
       });
     });
   }
 
   /** What is trained. */
   get trainables(): readonly Trainable[] {
-    return this.#trainables;
+    return this.#trained.trainables;
   }
 
   /** Bytes of the flat gradients and of the optimiser's states. */
@@ -147,6 +161,7 @@ export class Trainer {
       }
       const norm = await this.#optimizer.update(update);
       if (!Number.isFinite(norm)) throw await this.#diverged(inside, parts, "the norm of the gradient", norm);
+      await this.#slots?.refresh();
       return { loss, norm, milliseconds: performance.now() - start };
     });
   }
@@ -221,13 +236,14 @@ export class Trainer {
   async restore(state: TrainerState): Promise<void> {
     await this.#model.exclusive(async () => {
       this.#optimizer.restore(state);
+      await this.#slots?.refresh();
       this.#passes = state.passes;
     });
   }
 
   /** Takes what was trained so far into what the model keeps and saves. */
   async writeBack(): Promise<void> {
-    await this.#model.exclusive((inside) => writeBack(inside, this.#trainables));
+    await this.#model.exclusive((inside) => writeBack(inside, this.#trained));
   }
 
   /** Gives the trained parts back to the model, which runs as before. What is to be kept is written back first. */
@@ -236,8 +252,10 @@ export class Trainer {
       releaseTrained(inside);
       inside.runner.forget();
       await this.#plans.dispose();
+      await this.#slots?.dispose();
       await this.#optimizer.dispose();
-      await releaseFusions(inside, this.#trainables);
+      freeDerived(inside, this.#trained.derived);
+      await releaseFusions(inside, this.#trained.trainables);
     });
   }
 }

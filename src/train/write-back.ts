@@ -6,6 +6,11 @@
 import { sourcesOf, unpack } from "../adapters/unpack.ts";
 import type { AdapterTensor } from "../adapters/tensors.ts";
 import type { Inside } from "../model/model.ts";
+import type { Parameters } from "../graph/parameters.ts";
+import type { BufferSlice } from "../gpu/gpu.ts";
+import { trainedTensors } from "./derived.ts";
+import type { DerivedAdapter } from "./derived.ts";
+import type { Trained } from "./step-plans.ts";
 import type { TrainTargets, Trainable, TrainedThing } from "./trainable.ts";
 
 type Kind = TrainedThing["kind"];
@@ -21,6 +26,15 @@ function ofKind<K extends Kind>(trainables: readonly Trainable[], kind: K): Of<K
   return trainables.filter((one): one is Of<K> => one.thing.kind === kind);
 }
 
+/** The bytes of a stretch. */
+function sliceOf(
+  parameters: Parameters,
+  { parameter, slot = 0, elements }: { readonly parameter: string; readonly slot?: number; readonly elements: number },
+): Required<BufferSlice> {
+  const { buffer, offset } = parameters.slice(parameter);
+  return { buffer, offset: offset + 4 * slot * elements, size: 4 * elements };
+}
+
 /** Reads the stretches of a kind; those of the host stay where they are. */
 async function readAll<K extends Kind>(
   { parts }: Inside,
@@ -28,17 +42,17 @@ async function readAll<K extends Kind>(
   kind: K,
 ): Promise<Read<K>[]> {
   const own = ofKind(trainables, kind);
-  const bytes = await parts.gpu.read(
-    own.map(({ parameter, slot = 0, elements }) => {
-      const { buffer, offset } = parts.parameters.slice(parameter);
-      return { buffer, offset: offset + 4 * slot * elements, size: 4 * elements };
-    }),
-  );
+  const bytes = await parts.gpu.read(own.map((trainable) => sliceOf(parts.parameters, trainable)));
   return own.map((trainable, index) => ({ trainable, data: new Float32Array(bytes[index] as ArrayBuffer) }));
 }
 
-function writeAdapters({ store, parts }: Inside, read: readonly Read<"adapter">[]): void {
+function writeAdapters(
+  { store, parts }: Inside,
+  read: readonly Read<"adapter">[],
+  derived: readonly DerivedAdapter[],
+): void {
   for (const name of new Set(read.map(({ trainable }) => trainable.thing.name))) {
+    if (derived.some((one) => one.name === name)) continue;
     const slots = new Map(
       read.flatMap(({ trainable: { thing }, data }) =>
         thing.name === name ? [[thing.table, { data, room: thing.room }] as const] : [],
@@ -47,6 +61,35 @@ function writeAdapters({ store, parts }: Inside, read: readonly Read<"adapter">[
     const { definition, resident } = store.get(name);
     const sources = sourcesOf(name, definition, parts.host.shape);
     store.learned(name, unpack(definition, resident.packed, sources, slots));
+  }
+}
+
+/** Adapters whose slots are computed: what they are computed of, and all of their slots as they are. */
+async function writeDerived(
+  { store, parts }: Inside,
+  tensors: readonly Read<"tensor">[],
+  derived: readonly DerivedAdapter[],
+): Promise<void> {
+  for (const one of derived) {
+    const { definition, resident } = store.get(one.name);
+    const stretches = [...one.slots.values()];
+    const bytes = await parts.gpu.read(stretches.map((stretch) => sliceOf(parts.parameters, stretch)));
+    const slots = new Map(
+      stretches.map(({ table, room }, index) => [table, { data: new Float32Array(bytes[index] as ArrayBuffer), room }]),
+    );
+    const unpacked = unpack(definition, resident.packed, one.copied, slots);
+    const values = new Map(
+      tensors.flatMap(({ trainable: { thing }, data }) =>
+        thing.name === one.name ? [[thing.key, data] as const] : [],
+      ),
+    );
+    // What is no copy is not among what was unpacked.
+    const kept = new Set([...one.derivation.sources.values()].map(({ tensor }) => tensor));
+    const known = [...unpacked.tensors].map(([tensor, own]): [string, AdapterTensor] => [
+      tensor,
+      kept.has(tensor) ? (definition.tensors.get(tensor) as AdapterTensor) : own,
+    ]);
+    store.learned(one.name, { ...unpacked, tensors: trainedTensors(one, new Map(known), values) });
   }
 }
 
@@ -107,22 +150,24 @@ export async function releaseFusions({ store: { fusions } }: Inside, trainables:
 /**
  * Takes what was trained into the model: definitions of adapters and their slot data, of fusions, heads, vectors of routers. Weights of the host are
  * the resident parameters themselves, which saving reads.
- * @param trainables what is being trained, of {@link trainablesOf}, while {@link holdTrained} holds it
+ * @param trained what is being trained, while {@link holdTrained} holds it
  */
-export async function writeBack(inside: Inside, trainables: readonly Trainable[]): Promise<void> {
+export async function writeBack(inside: Inside, { trainables, derived }: Trained): Promise<void> {
   const adapters = await readAll(inside, trainables, "adapter");
+  const tensors = await readAll(inside, trainables, "tensor");
   const heads = await readAll(inside, trainables, "head");
   const routers = await readAll(inside, trainables, "router");
   for (const name of fusionsOf(trainables)) await inside.store.fusions.takeBack(name);
-  writeAdapters(inside, adapters);
+  writeAdapters(inside, adapters, derived);
+  await writeDerived(inside, tensors, derived);
   writeHeads(inside, heads);
   writeRouters(inside, routers);
 }
 
 /** Keeps what is trained where it is: it is newer on the GPU than what it was made from, until it is written back. */
 export function holdTrained({ store, heads, routers, norms }: Inside, trainables: readonly Trainable[]): void {
-  const adapters = ofKind(trainables, "adapter").map(({ thing }) => store.get(thing.name).resident);
-  store.bank.hold(new Set(adapters));
+  const adapters = [...ofKind(trainables, "adapter"), ...ofKind(trainables, "tensor")];
+  store.bank.hold(new Set(adapters.map(({ thing }) => store.get(thing.name).resident)));
   heads.hold(new Set(ofKind(trainables, "head").map(({ thing }) => thing.name)));
   if (ofKind(trainables, "router").length > 0) routers.hold(routers.current?.vectors ?? null);
   const host = ofKind(trainables, "host").length > 0;

@@ -1,4 +1,4 @@
-/** @file Unpacking is the inverse of packing, for every method whose tensors run as they are; all others are refused by field. */
+/** @file Unpacking is the inverse of packing, for everything that slots hold copies of; what is computed is told apart. */
 
 import { describe, expect, test } from "vitest";
 import { entryOfSlot, slotData } from "../../src/adapters/bank-slots.ts";
@@ -8,6 +8,7 @@ import type { AdapterDefinition } from "../../src/adapters/define.ts";
 import type { BankEntry, PackedAdapter } from "../../src/adapters/packed.ts";
 import { isBottleneck } from "../../src/adapters/packed.ts";
 import type { AdapterTensor } from "../../src/adapters/tensors.ts";
+import { derivationOf } from "../../src/adapters/derivation.ts";
 import { slotParts } from "../../src/adapters/unpack-parts.ts";
 import type { SlotPart } from "../../src/adapters/unpack-parts.ts";
 import { sourcesOf, unpack } from "../../src/adapters/unpack.ts";
@@ -192,30 +193,29 @@ describe("what is left out", () => {
   });
 });
 
-describe("refused by field", () => {
+describe("what is no copy is refused by its tensor, unless it is told apart", () => {
   test.each<[string, RegExp, string | Record<string, unknown>]>([
-    ["phm_layer", /dense matrices/, { ...bottleneck, phm_layer: true, phm_dim: 2, reduction_factor: 4 }],
-    ["ln_before", /affine part/, { ...bottleneck, ln_before: true }],
-    ["scaling", /learned scaling/, { ...bottleneck, scaling: "learned" }],
-    ["scaling", /channel scaling/, { ...bottleneck, scaling: "channel" }],
-    ["vera_d", /diagonals/, "vera"],
+    ["a Compacter", /W_left|phm_rule/, { ...bottleneck, phm_layer: true, phm_dim: 2, reduction_factor: 4 }],
+    ["a norm before", /adapter_down|adapter_norm_before/, { ...bottleneck, ln_before: true }],
+    ["a learned scaling", /adapter_up|scaling/, { ...bottleneck, scaling: "learned" }],
+    ["a scaling per channel", /adapter_up|scaling/, { ...bottleneck, scaling: "channel" }],
+    ["VeRA", /vera_|lora_/, "vera"],
     [
-      "alpha",
-      /multiplied by 2/,
-      { architecture: "lora", composition_mode: "scale", r: 1, alpha: 2, init_weights: "ia3" },
+      "IA³ with a factor",
+      /lora_B/,
+      { architecture: "lora", composition_mode: "scale", r: 1, alpha: 1.5, init_weights: "ia3" },
     ],
-    ["flat", /reparametrisation/, "prefix_tuning"],
-    ["use_dora", /magnitudes/, { architecture: "lora", use_dora: true }],
-  ])("%s", (field, text, config) => {
-    expect(() => sourcesOf("mine", defined(config), host)).toThrow(
-      expect.objectContaining({
-        code: "UNSUPPORTED",
-        where: field,
-        fix: expect.any(String) as string,
-        message: expect.stringMatching(text) as string,
-      }),
-    );
-    expect(() => sourcesOf("mine", defined(config), host)).toThrow(`adapter mine cannot be trained: ${field}`);
+    ["a reparametrised prefix", /^prefix\./, "prefix_tuning"],
+  ])("%s", (_, tensor, config) => {
+    const definition = defined(config);
+    const refused = expect.objectContaining({ code: "UNSUPPORTED", where: expect.stringMatching(tensor) as string });
+    expect(() => sourcesOf("mine", definition, host)).toThrow(refused);
+    const room = (): number => 64;
+    const derivation = derivationOf(definition, { host, room, frozen: undefined });
+    const apart = new Set([...(derivation?.sources.values() ?? [])].flatMap(({ tensor: one }) => one ?? []));
+    expect(apart.size).toBeGreaterThan(0);
+    const { entries } = sourcesOf("mine", definition, host, { apart });
+    expect([...entries.keys()]).toEqual(packDefinition(definition, host).entries.map(({ table }) => table.name));
   });
 
   test("scales that differ among the maps of one product, of PEFT", () => {
@@ -241,7 +241,12 @@ describe("refused by field", () => {
         },
         host,
       );
+    const derived = (scale: number): string[] => [
+      ...(derivationOf(peft(scale), { host, room: () => 8, frozen: undefined })?.sources.keys() ?? []),
+    ];
     expect(sourcesOf("p", peft(2), host).entries.size).toBe(1);
-    expect(() => sourcesOf("p", peft(3), host)).toThrow("alpha_pattern");
+    expect(derived(2)).toEqual([]);
+    expect(() => sourcesOf("p", peft(3), host)).toThrow("lora_B is not kept as it is");
+    expect(derived(3)).toEqual(["layers.0.query.lora_B", "layers.0.value.lora_B"]);
   });
 });

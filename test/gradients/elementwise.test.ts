@@ -10,7 +10,12 @@ import { runtimeDim } from "../../src/ops/op.ts";
 import { checkGradient } from "./check-gradient.ts";
 import { numbers } from "./sources.ts";
 
-const BUILT = ["add", "sub", "mul", "max"] as const;
+const BUILT = ["add", "sub", "mul", "max", "div"] as const;
+
+/** What is divided by stays away from 0, where a difference says nothing about a slope. */
+function seconds(operation: (typeof BUILT)[number], shape: readonly number[]): ReturnType<typeof numbers> {
+  return operation === "div" ? numbers(2, shape, 0.3, 2) : numbers(2, shape);
+}
 
 /** What b is beside an a of this shape. */
 const SECONDS = [
@@ -31,14 +36,14 @@ function apply(b: GraphBuilder, operation: ElementwiseOperation, left: Value, ri
 describe.each(BUILT)("%s", (operation) => {
   test.each(SECONDS)("b is $name", async ({ a, b }) => {
     await checkGradient({
-      sources: { left: numbers(1, a), right: numbers(2, b) },
+      sources: { left: numbers(1, a), right: seconds(operation, b) },
       build: (builder, { left, right }) => [apply(builder, operation, left as Value, right)],
     });
   });
 
   test.each(["left", "right"])("only %s", async (parameter) => {
     await checkGradient({
-      sources: { left: numbers(1, [4, 3]), right: numbers(2, [3]) },
+      sources: { left: numbers(1, [4, 3]), right: seconds(operation, [3]) },
       leaves: [{ parameter }],
       build: (builder, { left, right }) => [apply(builder, operation, left as Value, right)],
     });
@@ -63,7 +68,14 @@ test("equal operands of max: all of the gradient goes to b", async () => {
   expect(part?.value.node.attributes.kind).toBe("relu");
 });
 
-test.each(["hypot", "log", "sqrt"] as const)("%s is refused by name", (operation) => {
+test("sqrt", async () => {
+  await checkGradient({
+    sources: { left: numbers(1, [7, 5], 0.3, 3) },
+    build: (builder, { left }) => [apply(builder, "sqrt", left as Value)],
+  });
+});
+
+test.each(["hypot", "log"] as const)("%s is refused by name", (operation) => {
   const b = new GraphBuilder({ differentiable: true });
   const left = b.parameter("left", [3]);
   const y = apply(b, operation, left, operation === "hypot" ? b.parameter("right", [3]) : undefined);

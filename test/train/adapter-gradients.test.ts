@@ -25,6 +25,9 @@ const classes: Omit<StepCase, "train"> = {
 };
 const bottleneck = { mh_adapter: false, output_adapter: true, non_linearity: "gelu", reduction_factor: 7 };
 
+const compacter = { ...bottleneck, reduction_factor: 8, phm_layer: true, phm_dim: 2, phm_rank: 1 };
+const lora = { architecture: "lora" };
+
 describe("on a small BERT", () => {
   let model: Model;
   beforeAll(async () => {
@@ -72,6 +75,48 @@ describe("on a small BERT", () => {
     ["a width of 4 in a room of 8, with a gate", { ...bottleneck, use_gating: true }],
     ["a width of 4 in a room of 8, with a norm", { ...bottleneck, ln_after: true }],
     ["one bottleneck for all layers", { ...bottleneck, cross_layer_sharing: true }],
+    ["a norm before, its γ and β", { ...bottleneck, ln_before: true }],
+    ["a learned scaling", { ...bottleneck, scaling: "learned" }],
+    ["a scaling per channel", { ...bottleneck, scaling: "channel", mh_adapter: true }],
+    ["Compacter, with a rule that all layers share", compacter],
+    [
+      "Compacter with all of its factors",
+      { ...compacter, shared_phm_rule: false, factorized_phm_rule: true, phm_rank: 2 },
+    ],
+    [
+      "Compacter whole, behind a norm and scaled",
+      { ...compacter, factorized_phm_W: false, ln_before: true, scaling: "learned" },
+    ],
+    ["Compacter of shared factors", { ...compacter, shared_W_phm: true }],
+    [
+      "prefixes through a network",
+      { architecture: "prefix_tuning", flat: false, prefix_length: 3, bottleneck_size: 6 },
+    ],
+    [
+      "prefixes through a network, gated, not in all layers",
+      {
+        architecture: "prefix_tuning",
+        flat: false,
+        prefix_length: 4,
+        bottleneck_size: 5,
+        use_gating: true,
+        leave_out: [0],
+      },
+    ],
+    ["VeRA", { ...lora, r: 3, alpha: 5, vera_d: 0.1, vera_b: 0.2, init_weights: "vera", attn_matrices: ["q", "v"] }],
+    ["DoRA", { ...lora, r: 2, alpha: 4, use_dora: true, attn_matrices: ["q", "v", "o"] }],
+    [
+      "IA³ with a factor",
+      {
+        ...lora,
+        composition_mode: "scale",
+        r: 1,
+        alpha: 3,
+        init_weights: "ia3",
+        attn_matrices: ["k", "v"],
+        intermediate_lora: true,
+      },
+    ],
     ["flat prefixes", { architecture: "prefix_tuning", flat: true, prefix_length: 3 }],
     ["a prompt", { architecture: "prompt_tuning", prompt_length: 3 }],
   ])("%s", async (name, config) => check(name, config));

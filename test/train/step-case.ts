@@ -7,6 +7,7 @@ import { expect } from "vitest";
 import { Arena } from "../../src/graph/arena.ts";
 import { interpret } from "../../src/graph/interpret.ts";
 import type { Reference } from "../../src/graph/interpret.ts";
+import { GraphBuilder } from "../../src/graph/builder.ts";
 import { withOrders } from "../../src/graph/order.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import type { Graph, Value } from "../../src/graph/value.ts";
@@ -16,6 +17,8 @@ import type { RunInput } from "../../src/model/types.ts";
 import { sizeLookup } from "../../src/graph/schedule.ts";
 import { references } from "../../src/reference/index.ts";
 import type { ReferenceTensor } from "../../src/reference/tensor.ts";
+import { deriveAdapters, derivedValues, freeDerived } from "../../src/train/derived.ts";
+import type { DerivedAdapter } from "../../src/train/derived.ts";
 import { SEED, drawsOf } from "../../src/train/dropouts.ts";
 import { LOSS, buildStep } from "../../src/train/step-graph.ts";
 import type { Objective, StepGraph } from "../../src/train/step-graph.ts";
@@ -35,6 +38,8 @@ export interface StepCase {
   readonly seeds?: readonly [number, number];
   /** How the step is drafted. */
   readonly draft?: DraftOptions;
+  /** Slots that count as constants of a source, by the names of their parameters: DoRA's norm is one of PEFT's A and B. */
+  readonly detached?: (source: string, slots: string) => boolean;
   /** Elements of a stretch that are moved; 6 when absent. */
   readonly moved?: number;
 }
@@ -79,8 +84,10 @@ export async function checkStep(model: Model, stepCase: StepCase): Promise<Check
     const { runner } = inside;
     const request = inside.request(stepCase.input, { outputs: stepCase.outputs });
     const ready = await runner.ready(request);
-    const stretches = trainablesOf(inside, stepCase.train);
-    const plain = buildStep(ready, stretches, stepCase.objective, { ...stepCase.draft, passes: (graph) => graph });
+    const derived = await deriveAdapters(inside, stepCase.train.adapters ?? []);
+    const stretches = trainablesOf(inside, stepCase.train, derived);
+    const drafted = { ...stepCase.draft, derived };
+    const plain = buildStep(ready, stretches, stepCase.objective, { ...drafted, passes: (graph) => graph });
     const lengths = runner.lengthsOf(plain.built, request, ready);
     const { graph } = plain.built;
     const { seeds = [0, 0] } = stepCase;
@@ -107,13 +114,14 @@ export async function checkStep(model: Model, stepCase: StepCase): Promise<Check
           };
         },
       });
+    const { slots, sources } = await slotsIn(inside, derived, parameters, stepCase.detached);
     const truth = evaluate(graph, new Map());
     const lossOnly: Graph = { nodes: graph.nodes, outputs: new Map([[LOSS, graph.outputs.get(LOSS) as Value]]) };
     const loss = (changed: ReadonlyMap<string, ReferenceTensor>): number =>
-      evaluate(forward(lossOnly), changed).get(LOSS)?.data[0] as number;
+      evaluate(forward(lossOnly), slots(changed)).get(LOSS)?.data[0] as number;
     const gradients = new Map<string, Float64Array>();
     for (const stretch of stretches) {
-      const parameter = parameters.get(stretch.parameter);
+      const parameter = parameters.get(stretch.parameter) ?? sources.get(stretch.parameter);
       // What the step does not read has no gradient.
       if (parameter === undefined) expect(plain.gradients.map((one) => one.parameter)).not.toContain(stretch.parameter);
       else {
@@ -122,7 +130,7 @@ export async function checkStep(model: Model, stepCase: StepCase): Promise<Check
         checkDifferences(stretch, gradient, parameter, loss, stepCase.moved ?? 6);
       }
     }
-    const optimised = buildStep(ready, stretches, stepCase.objective, stepCase.draft);
+    const optimised = buildStep(ready, stretches, stepCase.objective, drafted);
     const arena = new Arena(inside.parts.gpu);
     const capacities = runner.capacitiesOf(lengths, ready.signature);
     const plan = await Plan.create({
@@ -145,8 +153,58 @@ export async function checkStep(model: Model, stepCase: StepCase): Promise<Check
     } finally {
       plan.dispose();
       await arena.dispose();
+      freeDerived(inside, derived);
     }
   });
+}
+
+type Parameters = ReadonlyMap<string, ReferenceTensor>;
+
+/**
+ * Slots that are computed of what is trained, in float64. What packing has put there must be that, to rounding.
+ * @returns the changed parameters with the slots that follow from them, and what these are computed of
+ */
+async function slotsIn(
+  inside: Inside,
+  derived: readonly DerivedAdapter[],
+  resident: Parameters,
+  detached: NonNullable<StepCase["detached"]> = () => false,
+): Promise<{ readonly slots: (changed: Parameters) => Parameters; readonly sources: Parameters }> {
+  if (derived.length === 0) return { slots: (changed) => changed, sources: new Map() };
+  const b = new GraphBuilder();
+  const values = derivedValues(b, inside.store.bank.constants, derived);
+  const graph = b.finish(new Map(values.map(({ name, value }) => [name, value])));
+  const own = await parametersOf(inside, graph);
+  const compute = (changed: Parameters): Map<string, ReferenceTensor> =>
+    interpret(graph, {
+      references: references as Record<string, Reference>,
+      sizes: {},
+      sources: (name) => (changed.get(name) ?? own.get(name)) as ReferenceTensor,
+    });
+  const slots = (changed: Parameters): Map<string, ReferenceTensor> => {
+    const computed = compute(changed);
+    const all = new Map(changed);
+    const [source = ""] = changed.keys();
+    for (const { name, parameter, at } of values.filter((one) => !detached(source, one.parameter))) {
+      const table = all.get(parameter) ?? resident.get(parameter);
+      if (table === undefined) continue;
+      const data = Float64Array.from(table.data);
+      data.set((computed.get(name) as ReferenceTensor).data, at);
+      all.set(parameter, { shape: table.shape, data });
+    }
+    return all;
+  };
+  for (const [name, { data }] of slots(new Map())) {
+    const packed = resident.get(name)?.data ?? [];
+    const [scale, apart] = [0, 0].map((_, which) =>
+      Array.from(data, (value, at) => Math.abs(value - (which === 0 ? 0 : Number(packed[at])))).reduce(
+        (most, value) => Math.max(most, value),
+        1e-30,
+      ),
+    ) as [number, number];
+    expect(apart / scale, `${name} as it is packed`).toBeLessThan(1e-6);
+  }
+  return { slots, sources: own };
 }
 
 /** The nodes that a graph's outputs need. */

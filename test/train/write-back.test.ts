@@ -253,13 +253,19 @@ describe("while a head is trained", () => {
 });
 
 describe("refused before anything is trained", () => {
-  test("an adapter whose tensors do not run as they are; two of one table", async () => {
+  test("two adapters of one table", async () => {
     const of = await withHead();
     await of.addAdapter("learned", { config: { ...bottleneck, scaling: "learned" } });
-    await expect(trainer(of, { adapters: ["learned"] })).rejects.toThrow("adapter learned cannot be trained: scaling");
     await of.addAdapter("a", { config: bottleneck });
     await of.addAdapter("b", { config: bottleneck });
+    of.setActive("learned");
     await expect(trainer(of, { adapters: ["a", "b"] })).rejects.toThrow("adapter a and adapter b share the table");
+    const both = trainer(of, { adapters: ["learned", "a"] });
+    await expect(both).rejects.toThrow("adapter learned and adapter a share the table");
+    // Nothing of the refused one is left in the way.
+    const one = await trainer(of, { adapters: ["learned"] });
+    await steps(one, 1);
+    await one.dispose();
   });
 
   test("tasks with norms of their own, while those of the host are trained", async () => {

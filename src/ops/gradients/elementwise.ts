@@ -1,18 +1,19 @@
-/** @file Arithmetic on elements: ∂(a + b), ∂(a − b), ∂(a b), ∂max(a, b); what was repeated gets the sum over its uses. */
+/** @file Arithmetic on elements: ∂(a + b), ∂(a − b), ∂(a b), ∂(a / b), ∂max(a, b), ∂√a; what was repeated gets the sum over its uses. */
 
 import { EngineError } from "../../errors.ts";
 import { activationGradient } from "../activation-gradient.ts";
 import { elementwise } from "../elementwise.ts";
 import type { ElementwiseAttributes, ElementwiseOperation } from "../elementwise.ts";
 import { fill } from "../fill.ts";
-import type { Builder, GradientRule, Ref } from "../gradient.ts";
+import type { BackwardCall, Builder, GradientRule, Ref } from "../gradient.ts";
 import { gradientOf, inputOf } from "../gradient.ts";
 import { sumTo } from "./sum-to.ts";
 
-/** Operands of a call and ∂L/∂y. */
+/** Operands of a call, its result and ∂L/∂y. */
 interface Operands {
   readonly a: Ref;
   readonly b: Ref;
+  readonly y: Ref;
   readonly dy: Ref;
 }
 
@@ -36,26 +37,39 @@ function negated(g: Builder, x: Ref): Ref {
   return apply(g, "mul", x, g.reshape(minusOne, [1]));
 }
 
+/** Operations that are falling in b: the sign is taken after the sum, where there is less to negate. */
+const falling: ReadonlySet<ElementwiseOperation> = new Set(["sub", "div"]);
+
 const ways: Readonly<Partial<Record<ElementwiseOperation, Ways>>> = {
   add: { a: (_, { dy }) => dy, b: (_, { dy }) => dy },
   sub: { a: (_, { dy }) => dy, b: (_, { dy }) => dy },
   mul: { a: (g, { b, dy }) => apply(g, "mul", dy, b), b: (g, { a, dy }) => apply(g, "mul", dy, a) },
+  div: {
+    a: (g, { b, dy }) => apply(g, "div", dy, b),
+    b: (g, { b, y, dy }) => apply(g, "div", apply(g, "mul", dy, y), b),
+  },
   max: { a: whereLarger, b: (g, operands) => apply(g, "sub", operands.dy, whereLarger(g, operands)) },
 };
 
-/** Of `elementwise`: sums, differences, products and maxima. */
+/** ∂√a = ∂y / 2√a. */
+function rootGradient(g: Builder, call: BackwardCall<ElementwiseAttributes>): Ref {
+  const [y, dy] = [call.outputs.y as Ref, gradientOf(call)];
+  return apply(g, "div", dy, apply(g, "add", y, y));
+}
+
+/** Of `elementwise`: sums, differences, products, quotients, maxima and roots. */
 export const elementwiseRule: GradientRule<ElementwiseAttributes> = (g, call) => {
   const { operation } = call.attributes;
+  if (operation === "sqrt") return call.wants("a") ? { a: rootGradient(g, call) } : {};
   const way = ways[operation];
   if (way === undefined)
     throw new EngineError("UNSUPPORTED", `elementwise: the gradient of ${operation} is not built`, {
       where: "elementwise.operation",
     });
-  const operands = { a: inputOf(call, "a"), b: inputOf(call, "b"), dy: gradientOf(call) };
+  const operands = { a: inputOf(call, "a"), b: inputOf(call, "b"), y: call.outputs.y as Ref, dy: gradientOf(call) };
   const second = (): Ref => {
     const sum = sumTo(g, way.b(g, operands), operands.b);
-    // After the sum, where there is less to negate.
-    return operation === "sub" ? negated(g, sum) : sum;
+    return falling.has(operation) ? negated(g, sum) : sum;
   };
   return {
     ...(call.wants("a") ? { a: way.a(g, operands) } : {}),
