@@ -156,6 +156,8 @@ export interface ReadFusionInput {
   readonly names: readonly string[] | null;
   readonly config: unknown;
   readonly tensors: AdapterTensors | null;
+  /** Of fresh tensors. */
+  readonly seed?: number;
 }
 
 /** Reads what a fusion is made from. */
@@ -168,8 +170,8 @@ export async function readFusionInput(
     return { names: null, config: input, tensors: null };
   if (typeof input === "object" && !isFolder(input) && !(input instanceof URL)) {
     if (!("config" in input)) return { names: null, config: input, tensors: null };
-    const tensors = (input as { tensors?: PlainTensors }).tensors;
-    return { names: null, config: input.config, tensors: tensors === undefined ? null : tensorMap(tensors) };
+    const { tensors, seed = 0 } = input as { tensors?: PlainTensors; seed?: number };
+    return { names: null, config: input.config, tensors: tensors === undefined ? null : tensorMap(tensors), seed };
   }
   const folder = await open(input, "adapter_fusion_config.json", openFolder, Object.keys(fusionPresets));
   const stored = await readFusionFolder(folder);

@@ -65,7 +65,7 @@ export async function makeFusion(
     const absent = Array.from({ length: shape.layers }, (_, layer) => layer).filter((layer) => !layers.includes(layer));
     for (const [key, axes] of expectedFusionTensors(config, shape, [place], absent)) expected.set(key, axes);
   }
-  const tensors = read.tensors ?? initFusion(config, expected, 0);
+  const tensors = read.tensors ?? initFusion(config, expected, read.seed ?? 0);
   check(name, tensors, expected, shape.width);
   const fusion: Fusion = {
     names,

@@ -1,9 +1,9 @@
 /** @file Fusion tools: averages over rows, pruning against the fusion of the rest, forced weights, dropped layers, and their undoing. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { AdapterTensors } from "../../src/adapters/tensors.ts";
+import type { AdapterTensor, AdapterTensors } from "../../src/adapters/tensors.ts";
 import { averageFusionWeights, dropFusion, forceFusion, fuse, loadModel, pruneFusion, stack } from "../../src/node.ts";
-import type { CompositionInput, FusionAverage, Model, Tensor } from "../../src/node.ts";
+import type { CompositionInput, FusionAverage, FusionInput, Model, Tensor } from "../../src/node.ts";
 import { normal } from "../../src/random.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
 import { tinyModel } from "../tiny-models.ts";
@@ -62,6 +62,24 @@ beforeAll(async () => {
 afterAll(() => model.dispose());
 
 const all = fuse("a", "b", "c");
+
+test("fresh matrices follow from their seed", async () => {
+  const queryOf = async (input: FusionInput): Promise<Float32Array> => {
+    const own = await load(["a", "b"], []);
+    await own.addFusion(["a", "b"], input);
+    const { data } = own.contents.fusion("a,b").tensors.get("layers.0.ffn.query.weight") as AdapterTensor;
+    await own.dispose();
+    return data;
+  };
+  const [first, again, second] = [1, 1, 2].map((seed) => ({ config: "dynamic", seed })) as [
+    FusionInput,
+    FusionInput,
+    FusionInput,
+  ];
+  expect(await queryOf(first)).toEqual(await queryOf(again));
+  expect(await queryOf(first)).not.toEqual(await queryOf(second));
+  expect(await queryOf("dynamic")).toEqual(await queryOf({ config: "dynamic", seed: 0 }));
+});
 
 describe("averages", () => {
   test("are the means of the captured weights over all rows of all batches", async () => {

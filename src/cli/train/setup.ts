@@ -2,10 +2,11 @@
 
 import { resolve } from "node:path";
 import { parseComposition } from "../../adapters/composition-text.ts";
+import { fusionPresets } from "../../adapters/fusion-config.ts";
 import { adapterPresets } from "../../adapters/config/presets.ts";
 import { EngineError } from "../../errors.ts";
 import type { HostShape } from "../../hosts/host.ts";
-import type { AdapterInput, HeadInput } from "../../model/folders.ts";
+import type { AdapterInput, FusionInput, HeadInput } from "../../model/folders.ts";
 import type { Model } from "../../model/model.ts";
 import { readRouterVectors } from "../../model/routers-file.ts";
 import { codaFromJson } from "../../routing/coda-json.ts";
@@ -48,6 +49,11 @@ function adapterInput(
   const config = withPreset(given, `adapters.${name}`);
   const own = seedOf(seed, Object.keys(adapters).indexOf(name));
   return { config: dropout === null ? config : { dropout, ...config }, seed: own };
+}
+
+function fusionInput(place: PartPlace, { seed }: TrainConfig, root: string): FusionInput {
+  const folder = typeof place === "string" && !Object.hasOwn(fusionPresets, place);
+  return folder ? resolve(root, place) : { config: place, seed };
 }
 
 /** Heads that an objective has, where the configuration names none. */
@@ -110,11 +116,7 @@ export async function setUp(
   const { adapters, fusions, head, active, routing } = config;
   for (const [name, place] of Object.entries(adapters))
     say((await model.addAdapter(name, adapterInput(name, place, config, root))).summary);
-  for (const { names, place } of fusions)
-    await model.addFusion(
-      names,
-      typeof place === "string" && !/^(static|dynamic)$/.test(place) ? resolve(root, place) : place,
-    );
+  for (const { names, place } of fusions) await model.addFusion(names, fusionInput(place, config, root));
   const input = headInput(config, labels, root);
   if (input !== null) await model.addHead(head.name, input);
   checkHead(model, config, labels);
