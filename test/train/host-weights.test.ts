@@ -5,12 +5,13 @@ import { loadFolder } from "../../src/model/load.ts";
 import type { LoadOptions } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { RunInput } from "../../src/model/types.ts";
-import { DIVISOR, TARGETS, objectiveOf } from "../../src/train/objectives.ts";
+import { DIVISOR, HEAD_ROWS, HEAD_ROW_COUNT, TARGETS, labelledRows, objectiveOf } from "../../src/train/objectives.ts";
 import { trainablesOf } from "../../src/train/trainable.ts";
 import type { Trainable } from "../../src/train/trainable.ts";
 import type { HostTargets } from "../../src/train/trainable-host.ts";
 import { normal } from "../../src/random.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
+import { IMAGES, plainCheckpoint, plainFolder } from "../hosts/vit-plain.ts";
 import { tinyModel } from "../tiny-models.ts";
 import { checkStep } from "./step-case.ts";
 import type { StepCase } from "./step-case.ts";
@@ -62,6 +63,41 @@ describe("all weights, against central differences in float64", () => {
     });
     expect(stretches.map(({ parameter }) => parameter)).toEqual(of.host.weights.map(({ name }) => name));
     expect(new Set(step.gradients.map(({ parameter }) => parameter)).size).toBe(stretches.length);
+    expect(deviceError).toBeLessThan(1e-4);
+  });
+
+  test("bert and the head of its masked language modelling, which reads labelled rows alone", async () => {
+    const extra = { architectures: ["BertForMaskedLM"], num_hidden_layers: 1 };
+    const present = ["cls.predictions.transform.dense.weight"];
+    const of = await loadFolder(await sharedGpu(), tinyModel("bert", extra, 1, present).folder);
+    open.push(of);
+    const { given, ...step } = stepOf({ ids }, "default", [4, 17, 28]);
+    const {
+      deviceError,
+      stretches,
+      step: built,
+    } = await checkStep(of, {
+      ...step,
+      given: { ...given, [HEAD_ROWS]: Uint32Array.of(1, 3, 6) },
+      sizes: { [HEAD_ROW_COUNT.symbol]: 3 },
+      draft: { headRows: labelledRows },
+      train: { host: "all" },
+    });
+    expect(new Set(built.gradients.map(({ parameter }) => parameter)).size).toBe(stretches.length);
+    expect(stretches.map(({ parameter }) => parameter)).toContain("embeddings.word");
+    expect(deviceError).toBeLessThan(1e-4);
+  });
+
+  test("vit from its patches to its own head", async () => {
+    const of = await loadFolder(await sharedGpu(), plainFolder(plainCheckpoint()));
+    open.push(of);
+    const { deviceError, stretches, step } = await checkStep(of, {
+      ...stepOf({ images: IMAGES.slice(0, 2) }, "default", [1, 0]),
+      moved: 3,
+      train: { host: "all" },
+    });
+    const found = new Set(step.gradients.map(({ parameter }) => parameter));
+    expect(stretches.map(({ parameter }) => parameter).filter((parameter) => !found.has(parameter))).toEqual([]);
     expect(deviceError).toBeLessThan(1e-4);
   });
 

@@ -34,6 +34,8 @@ export interface StepCase {
   readonly train: TrainTargets;
   /** Run-time inputs of the objective. */
   readonly given: Readonly<Record<string, Float32Array | Uint32Array>>;
+  /** Lengths that the objective brings along. */
+  readonly sizes?: Readonly<Record<string, number>>;
   /** What dropout draws from: seed and pass. */
   readonly seeds?: readonly [number, number];
   /** How the step is drafted. */
@@ -88,7 +90,8 @@ export async function checkStep(model: Model, stepCase: StepCase): Promise<Check
     const stretches = trainablesOf(inside, stepCase.train, derived);
     const drafted = { ...stepCase.draft, derived };
     const plain = buildStep(ready, stretches, stepCase.objective, { ...drafted, passes: (graph) => graph });
-    const lengths = runner.lengthsOf(plain.built, request, ready);
+    const known = runner.lengthsOf(plain.built, request, ready);
+    const lengths = { ...known, sizes: { ...known.sizes, ...stepCase.sizes } };
     const { graph } = plain.built;
     const { seeds = [0, 0] } = stepCase;
     const drawn = { ...drawsOf(graph, lengths.sizes, seeds), [SEED]: Uint32Array.from(seeds) };
@@ -132,7 +135,7 @@ export async function checkStep(model: Model, stepCase: StepCase): Promise<Check
     }
     const optimised = buildStep(ready, stretches, stepCase.objective, drafted);
     const arena = new Arena(inside.parts.gpu);
-    const capacities = runner.capacitiesOf(lengths, ready.signature);
+    const capacities = { ...runner.capacitiesOf(known, ready.signature), ...stepCase.sizes };
     const plan = await Plan.create({
       gpu: inside.parts.gpu,
       graph: optimised.built.graph,
