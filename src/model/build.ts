@@ -131,7 +131,8 @@ function embed(draft: Draft): Stream {
     throw new EngineError("UNSUPPORTED", "parallel(...) of prompts among word vectors", { where: "setActive" });
   const embedded = b.scope("", () => host.embed(b, signature.source, words));
   const started = copyAt(draft, embedded, early);
-  const hidden = b.name("embeddings", evaluateEmbedded(context, started.hidden));
+  const kept = context.leaveHidden(started.hidden, "embeddings");
+  const hidden = b.name("embeddings", evaluateEmbedded(context, kept));
   return { hidden, segments: context.segments };
 }
 

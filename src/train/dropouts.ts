@@ -14,6 +14,8 @@ export const SEED = "train.seed";
 
 /** Rates that stand in for those of the checkpoint's configuration. What adapters, heads and fusions name for themselves comes first. */
 export interface DropoutSettings {
+  /** Of the host's embeddings and of what its sub-layers give; 0 when absent, whatever its configuration says. */
+  readonly hidden?: number;
   readonly head?: number;
   /** Of the scores of fusions. */
   readonly attention?: number;
@@ -34,9 +36,14 @@ function checked(name: string, rate: number): number {
  */
 export function dropoutsOf({ dropout }: Host, settings: DropoutSettings | null = {}): Dropouts | null {
   if (settings === null) return null;
-  const { head = dropout?.head ?? 0, attention = dropout?.attention ?? 0, fusion = null } = settings;
+  const { hidden = 0, head = dropout?.head ?? 0, attention = dropout?.attention ?? 0, fusion = null } = settings;
   if (fusion !== null) checked("fusion.rate", fusion.rate);
-  return { seed: SEED, head: checked("head", head), attention: checked("attention", attention), fusion };
+  const rates = {
+    hidden: checked("hidden", hidden),
+    head: checked("head", head),
+    attention: checked("attention", attention),
+  };
+  return { seed: SEED, ...rates, fusion };
 }
 
 const WORDS = 4;

@@ -56,6 +56,7 @@ describe("defaults", () => {
       batch: { sequences: 16, tokens: null, accumulate: 1 },
       length: { epochs: 10 },
       dropout: null,
+      hostDropout: 0,
       fusionDropout: null,
       adapterDrop: null,
       recompute: false,
@@ -144,6 +145,7 @@ describe("what is refused", () => {
     ["a rate of 0", { schedule: { learningRate: 0 } }, "schedule.learningRate is 0"],
     ["half a step of warm-up", { schedule: { warmup: 2.5 } }, "schedule.warmup is 2.5"],
     ["a dropout of 1", { dropout: 1 }, "dropout is 1"],
+    ["a dropout of 1 in the host", { hostDropout: 1 }, "hostDropout is 1"],
     ["pruning without a fusion", { evaluation: { pruned: [1] } }, "evaluation.pruned is"],
     [
       "keeping more adapters than there are",

@@ -4,8 +4,10 @@ import { afterEach, describe, expect, test } from "vitest";
 import { batchSplit } from "../../src/adapters/composition.ts";
 import { streamOf } from "../../src/adapters/evaluate/dropout.ts";
 import type { Dropouts } from "../../src/adapters/evaluate/dropout.ts";
+import type { Graph } from "../../src/graph/value.ts";
 import { loadFolder } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
+import { coda } from "../../src/routing/coda.ts";
 import { SEED, dropoutsOf } from "../../src/train/dropouts.ts";
 import { DIVISOR, TARGETS, objectiveOf } from "../../src/train/objectives.ts";
 import { buildEvaluation } from "../../src/train/step-graph.ts";
@@ -22,7 +24,7 @@ const ids = [
   [8, 2, 19],
   [4, 4, 11, 29, 7],
 ];
-const dropouts: Dropouts = { seed: SEED, head: 0, attention: 0, fusion: null };
+const dropouts: Dropouts = { seed: SEED, hidden: 0, head: 0, attention: 0, fusion: null };
 const classes: Omit<StepCase, "train"> = {
   input: { ids },
   outputs: ["heads.task"],
@@ -95,6 +97,37 @@ test("a head, at its own rate, or else at that of the checkpoint", async () => {
   expect(await rates({}, { hidden_dropout_prob: 0.1 })).toEqual([0.1, 0.1]);
   expect(await rates({}, { hidden_dropout_prob: 0.1, classifier_dropout: 0.4 })).toEqual([0.4, 0.4]);
   expect(await rates({}, {})).toEqual([]);
+});
+
+const half = { dropout: { ...dropouts, hidden: 0.3 } };
+
+describe("the host's own values", () => {
+  const placesOf = (graph: Graph): number =>
+    new Set(
+      graph.nodes.flatMap(({ label, attributes, scope }) =>
+        label === "dropout" && !scope.startsWith("backward") ? [attributes.stream] : [],
+      ),
+    ).size;
+
+  test.each<[string, Record<string, unknown>]>([
+    ["without adapters in its sub-layers", { ...unset, architecture: "lora", r: 3 }],
+    ["before the adapters behind its sub-layers", { mh_adapter: true }],
+  ])("%s, all weights being trained", async (_, fields) => {
+    const model = await made(fields);
+    const { step, deviceError, loss } = await checkStep(model, { ...classes, draft: half, train: { host: "all" } });
+    expect(deviceError).toBeLessThan(1e-4);
+    // Embeddings, and two sub-layers of two layers.
+    expect(placesOf(step.built.graph)).toBe(5);
+    expect((await checkStep(model, { ...classes, draft: {}, train: { host: "norms" } })).loss).not.toBe(loss);
+  });
+
+  test("on the heavy path of a routed layer, whose light path is the adapter", async () => {
+    const model = await made({ mh_adapter: true });
+    model.setRouting(coda({ reduction: 2, router: "strided" }));
+    const { step, deviceError } = await checkStep(model, { ...classes, draft: half, train: { adapters: ["task"] } });
+    expect(deviceError).toBeLessThan(1e-4);
+    expect(placesOf(step.built.graph)).toBe(5);
+  });
 });
 
 test("adapters side by side must have one rate", async () => {

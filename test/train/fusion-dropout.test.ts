@@ -25,7 +25,7 @@ const classes: Omit<StepCase, "train" | "draft"> = {
   given: { [TARGETS]: Uint32Array.of(2, 0, 1), [DIVISOR]: Uint32Array.of(3) },
   seeds: [5, 2],
 };
-const none: Dropouts = { seed: SEED, head: 0, attention: 0, fusion: null };
+const none: Dropouts = { seed: SEED, hidden: 0, head: 0, attention: 0, fusion: null };
 
 const isBias = (parameter: string): boolean => parameter.endsWith("key_bias");
 
@@ -149,7 +149,7 @@ describe("what is drawn", () => {
     const fusion: FusionDropout = { rate: 1, reading: "each", by: "batch" };
     const host = { dropout: { attention: 0.1, head: 0.2 } } as Parameters<typeof dropoutsOf>[0];
     expect(() => dropoutsOf(host, { fusion })).toThrow("fusion.rate is 1");
-    expect(dropoutsOf(host)).toEqual({ seed: SEED, attention: 0.1, head: 0.2, fusion: null });
+    expect(dropoutsOf(host)).toEqual({ seed: SEED, hidden: 0, attention: 0.1, head: 0.2, fusion: null });
     expect(dropoutsOf(host, null)).toBeNull();
   });
 });

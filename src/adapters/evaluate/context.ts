@@ -180,6 +180,16 @@ export class SiteContext {
     return leaveOut(this.b, this.#dropouts, x, { rate, place: `${this.#label}${place}` });
   }
 
+  /** Whether a training step leaves elements of the host's own values out. */
+  get leavesHidden(): boolean {
+    return (this.#dropouts?.hidden ?? 0) > 0;
+  }
+
+  /** A value of the host's own with elements left out. */
+  leaveHidden(x: Value, place: string): Value {
+    return this.leaveOut(x, this.#dropouts?.hidden ?? 0, place);
+  }
+
   /** What a training step multiplies the scores of a fusion by; undefined where it does not. */
   fusionFactor(name: string, x: Value, adapters: number, site: FusionPlace & Rows): ScoreFactor | undefined {
     const { dropout_prob } = this.#fusions.get(name).config;

@@ -29,6 +29,8 @@ export interface FusionDropout {
 export interface Dropouts {
   /** Name of the run-time input u32 [2] that everything is drawn from: seed and number of the forward pass. */
   readonly seed: string;
+  /** The rate of the host's embeddings, and of what each of its sub-layers gives, before anything is added to it. */
+  readonly hidden: number;
   /** The rate of heads that name none of their own. */
   readonly head: number;
   /** The rate of the scores of fusions that name none of their own: that of the host's attention. */

@@ -26,12 +26,14 @@ export function layerSites(
   const here = leaves(context.program)
     .map(({ structure }) => structure.layers[layer])
     .filter((one) => one !== undefined);
-  if (!here.some(standsIn)) return {};
+  if (!here.some(standsIn) && !context.leavesHidden) return {};
   const linear = here.some((one) => Object.keys(one.linear).length > 0);
   const residual =
     bottlenecks && here.some(({ bottlenecks: at }) => at.attention !== undefined || at.ffn !== undefined);
   return {
-    ...(residual ? { residual: (site) => residualSite(context, layer, site, copies) } : {}),
+    ...(residual || context.leavesHidden
+      ? { residual: (site) => residualSite(context, layer, site, residual ? copies : null, residual) }
+      : {}),
     ...(linear
       ? {
           input: (site) => evaluateInput(context, layer, site),
@@ -49,11 +51,13 @@ function residualSite(
   layer: number,
   site: ResidualSite,
   copies: CopyPoint | null,
+  bottlenecks: boolean,
 ): ReturnType<NonNullable<LayerSites["residual"]>> {
-  let { output, stream } = site;
+  let { stream } = site;
+  let output = context.leaveHidden(site.output, `layers.${layer}.${site.place}.output`);
   if (copies !== null && copies.at === site.place && copies.layer === layer)
     [output, stream] = repeat(context, [output, stream]) as [typeof output, typeof stream];
   const at: ResidualPlace = { place: site.place, layer, stream, norm: site.norm, selection: site.selection };
-  if (!standsAt(context.program, at)) return closeSubLayer(context, output, at);
+  if (!bottlenecks || !standsAt(context.program, at)) return closeSubLayer(context, output, at);
   return context.compat ? evaluateCompat(context, output, at) : evaluateResidual(context, output, at);
 }

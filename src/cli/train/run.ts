@@ -144,7 +144,7 @@ async function withEntries(
   { prepared, trainer, io }: { prepared: Prepared; trainer: Trainer; io: Io },
 ): Promise<Standing> {
   const { config } = request;
-  if (!config.cache || prepared.masking !== null || base.drop?.kind === "robust") return base;
+  if (!config.cache || config.hostDropout > 0 || prepared.masking !== null || base.drop?.kind === "robust") return base;
   base.drop?.apply(base.drop.layers);
   let shown: Progress | null = null;
   try {

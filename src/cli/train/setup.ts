@@ -147,13 +147,13 @@ function partTargets({ adapters, fusions, routers }: TrainConfig["train"]): Trai
 
 /** @returns what a trainer is made of. */
 export function trainerOptions(config: TrainConfig): TrainerOptions {
-  const { head, optimizer, fusionDropout, seed, recompute } = config;
+  const { head, optimizer, hostDropout: hidden, fusionDropout: fusion, seed, recompute } = config;
   return {
     train: trainTargets(config),
     head: head.name,
     objective: objectiveSettings(config),
     optimizer,
-    ...(fusionDropout === null ? {} : { dropout: { fusion: fusionDropout } }),
+    dropout: { hidden, ...(fusion === null ? {} : { fusion }) },
     seed,
     recompute,
   };

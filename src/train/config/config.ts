@@ -54,6 +54,8 @@ export interface TrainConfig {
   readonly length: LengthPlan;
   /** The rate that stands in for the dropout of heads and adapters made here; null leaves theirs. */
   readonly dropout: number | null;
+  /** The rate of the host's embeddings and of what its sub-layers give. */
+  readonly hostDropout: number;
   /** Leaves whole adapters out of the fusions that are trained. */
   readonly fusionDropout: FusionDropout | null;
   readonly adapterDrop: DropPlan | null;
@@ -86,6 +88,7 @@ const FIELDS = [
   "epochs",
   "steps",
   "dropout",
+  "hostDropout",
   "fusionDropout",
   "adapterDrop",
   "recompute",
@@ -158,6 +161,7 @@ function configFields(value: unknown, fallback: string): TrainConfig {
     batch: batchField(fields.batch),
     length: lengthField(fields.epochs, fields.steps),
     dropout: optionalField(fields.dropout, "dropout", shareField),
+    hostDropout: shareField(fields.hostDropout ?? 0, "hostDropout"),
     fusionDropout: dropoutOfFusions(fields.fusionDropout, train.fusions),
     adapterDrop: optionalField(fields.adapterDrop, "adapterDrop", dropField),
     recompute: flagField(fields.recompute ?? false, "recompute"),
