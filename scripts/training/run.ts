@@ -12,23 +12,10 @@ import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { digits } from "./suites/digits.ts";
-import { images } from "./suites/images.ts";
-import { languageGpu } from "./suites/language-gpu.ts";
-import { language } from "./suites/language.ts";
-import { moleculesGpu } from "./suites/molecules-gpu.ts";
-import { molecules } from "./suites/molecules.ts";
-import type { Run, Suite } from "./suite.ts";
+import { suites } from "./suites/index.ts";
+import type { Run } from "./suite.ts";
 import { tableOf } from "./table.ts";
 
-const suites: Readonly<Record<string, Suite>> = {
-  digits,
-  molecules,
-  images,
-  language,
-  "molecules-gpu": moleculesGpu,
-  "language-gpu": languageGpu,
-};
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 const { values, positionals } = parseArgs({
