@@ -36,14 +36,6 @@ export function sourceParameter({ name }: Pick<DerivedAdapter, "name">, key: str
   return `trained.${name}.${key}`;
 }
 
-function free({ parts: { parameters } }: Inside, derived: readonly DerivedAdapter[]): void {
-  for (const one of derived)
-    for (const key of one.derivation.sources.keys()) {
-      const parameter = sourceParameter(one, key);
-      if (parameters.has(parameter)) parameters.delete(parameter);
-    }
-}
-
 async function deriveOne({ store, parts }: Inside, name: string): Promise<DerivedAdapter | null> {
   const { definition, resident } = store.get(name);
   const { shape } = parts.host;
@@ -76,14 +68,18 @@ export async function deriveAdapters(inside: Inside, names: readonly string[]): 
     }
     return derived;
   } catch (error) {
-    free(inside, derived);
+    freeDerived(inside, derived);
     throw error;
   }
 }
 
 /** Frees what {@link deriveAdapters} has made. */
-export function freeDerived(inside: Inside, derived: readonly DerivedAdapter[]): void {
-  free(inside, derived);
+export function freeDerived({ parts: { parameters } }: Inside, derived: readonly DerivedAdapter[]): void {
+  for (const one of derived)
+    for (const key of one.derivation.sources.keys()) {
+      const parameter = sourceParameter(one, key);
+      if (parameters.has(parameter)) parameters.delete(parameter);
+    }
 }
 
 /** @returns the slots that a step must have gradients of, though none of their elements is trained itself. */
