@@ -50,6 +50,11 @@ function placed(text: string): string {
   return text.replaceAll(/\{work\}|\{root\}/g, (place) => places[place] as string);
 }
 
+/** The other way round: what is kept names no folder of this machine. */
+function unplaced(text: string): string {
+  return text.replaceAll(`${values.work}/`, "{work}/").replaceAll(root, "{root}");
+}
+
 /** Runs one training in a process of its own; the terminal is its. */
 async function train(name: string, { id, config }: Run): Promise<number> {
   const folder = join(values.out, name, id);
@@ -64,8 +69,10 @@ async function train(name: string, { id, config }: Run): Promise<number> {
   const args = ["--import", "tsx", join(root, "src/cli/main.ts"), "train", ...given];
   const child = spawn(process.execPath, args, { stdio: ["inherit", "ignore", "inherit"], cwd: root });
   const code = await new Promise<number>((resolve) => child.once("exit", (exit) => resolve(exit ?? 1)));
-  if (code === 0)
-    for (const file of ["results.json", "metrics.jsonl"]) await copyFile(join(work, file), join(folder, file));
+  if (code === 0) {
+    await copyFile(join(work, "metrics.jsonl"), join(folder, "metrics.jsonl"));
+    await writeFile(join(folder, "results.json"), unplaced(await readFile(join(work, "results.json"), "utf8")));
+  }
   return code;
 }
 
