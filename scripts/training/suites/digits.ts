@@ -16,8 +16,8 @@ const DATA = {
   split: { column: "split", test: ["test"] },
   sampleRate: 8000,
 };
-const EPOCHS = 10;
-const RATE = 1e-3;
+const EPOCHS = 6;
+const RATE = 2e-3;
 const SEEDS = [1, 2, 3];
 
 interface Part {
@@ -59,37 +59,37 @@ export const digits: Suite = {
   title: "Spoken digits on KWT-1",
   measure: "accuracy",
   runs: [
-    one({ id: "head", about: "a head on the frozen encoder", minutes: 3, fields: {} }),
+    one({ id: "head", about: "a head on the frozen encoder", minutes: 2, fields: {} }),
     ...each({
       id: "layer",
       about: "dense, with the layer adapter of CoDA",
-      minutes: 12,
+      minutes: 8,
       fields: { adapters: { digits: "coda" } },
     }),
-    ...each(coda("coda-paper-r3", "CoDA, r = 3, soft top-k as in the paper", 6, { reduction: 3 })),
-    ...each(coda("coda-exact-r3", "CoDA, r = 3, exact soft top-k", 6, { reduction: 3, softTopK: "exact" })),
-    ...each(coda("coda-random-r3", "r = 3, tokens at random", 6, { reduction: 3, router: "random" })),
-    one(coda("coda-truncation-r3", "r = 3, the first tokens", 6, { reduction: 3, router: "truncation" })),
-    one(coda("coda-straight-through-r3", "r = 3, straight-through", 6, { reduction: 3, router: "straight-through" })),
-    one(coda("coda-paper-r1", "CoDA, r = 1", 14, { reduction: 1 })),
-    one(coda("coda-paper-r2", "CoDA, r = 2", 9, { reduction: 2 })),
-    one(coda("coda-paper-r5", "CoDA, r = 5", 5, { reduction: 5 })),
-    one({ id: "pfeiffer", about: "Pfeiffer adapters", minutes: 12, fields: { ...pfeiffer, ...depths } }),
-    one({ id: "houlsby", about: "Houlsby adapters", minutes: 13, fields: { adapters: { digits: "double_seq_bn" } } }),
-    one({ id: "lora", about: "LoRA", minutes: 12, fields: { adapters: { digits: "lora" } } }),
-    one({ id: "full", about: "full fine-tuning", minutes: 16, rate: 3e-4, fields: { train: { host: "all" } } }),
+    ...each(coda("coda-paper-r3", "CoDA, r = 3, soft top-k as in the paper", 4, { reduction: 3 })),
+    ...each(coda("coda-exact-r3", "CoDA, r = 3, exact soft top-k", 4, { reduction: 3, softTopK: "exact" })),
+    ...each(coda("coda-random-r3", "r = 3, tokens at random", 4, { reduction: 3, router: "random" })),
+    one(coda("coda-truncation-r3", "r = 3, the first tokens", 4, { reduction: 3, router: "truncation" })),
+    one(coda("coda-straight-through-r3", "r = 3, straight-through", 4, { reduction: 3, router: "straight-through" })),
+    one(coda("coda-paper-r1", "CoDA, r = 1", 9, { reduction: 1 })),
+    one(coda("coda-paper-r2", "CoDA, r = 2", 5, { reduction: 2 })),
+    one(coda("coda-paper-r5", "CoDA, r = 5", 3, { reduction: 5 })),
+    one({ id: "pfeiffer", about: "Pfeiffer adapters", minutes: 9, fields: { ...pfeiffer, ...depths } }),
+    one({ id: "houlsby", about: "Houlsby adapters", minutes: 9, fields: { adapters: { digits: "double_seq_bn" } } }),
+    one({ id: "lora", about: "LoRA", minutes: 8, fields: { adapters: { digits: "lora" } } }),
+    one({ id: "full", about: "full fine-tuning", minutes: 11, rate: 3e-4, fields: { train: { host: "all" } } }),
     ...[3, 6, 9].map((layers) =>
       one({
         id: `dropped-${layers}`,
         about: `Pfeiffer adapters, specialised: none in the lowest ${layers} layers`,
-        minutes: 10,
+        minutes: 7,
         fields: { ...pfeiffer, adapterDrop: { kind: "specialised", layers } },
       }),
     ),
     one({
       id: "robust",
       about: "Pfeiffer adapters, robust: 0 to 11 of the lowest layers without them, drawn per step",
-      minutes: 10,
+      minutes: 7,
       fields: { ...pfeiffer, ...depths, adapterDrop: { kind: "robust" } },
     }),
   ],

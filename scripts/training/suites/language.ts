@@ -17,6 +17,6 @@ export const language: Suite = {
     epochs: 4,
     denseSeeds: [1],
     tasks: ["snips", "trec", "subj"],
-    minutes: [110, 15, 6],
+    minutes: [110, 12, 3],
   }),
 };

@@ -49,14 +49,14 @@ export const molecules: Suite = {
   title: "Molecular properties on RXNMapper",
   measure: "roc-auc",
   runs: [
-    ...taskRuns("bbbp", [4, 14, 20]),
-    ...taskRuns("bace", [5, 20, 28]),
-    pfeiffer("clintox", 14),
+    ...taskRuns("bbbp", [3, 9, 13]),
+    ...taskRuns("bace", [3, 12, 18]),
+    pfeiffer("clintox", 9),
     run({
       id: "bbbp-fusion",
       about: `AdapterFusion of ${FUSED.join(", ")}`,
       task: "bbbp",
-      minutes: 30,
+      minutes: 18,
       rate: 5e-4,
       fields: { ...fusionFields(FUSED, "molecules", (name) => `${name}-pfeiffer`), epochs: 3 },
     }),
