@@ -4,17 +4,19 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Parameters } from "../graph/parameters.ts";
 import type { Value } from "../graph/value.ts";
 
-interface Mask {
+type Numbers = Float32Array | Uint32Array;
+
+/** Numbers that were made resident. */
+interface Made {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly data: Float32Array;
+  readonly data: Numbers;
 }
 
 /** The constants of one model. */
 export class Constants {
   readonly #parameters: Parameters;
-  readonly #masks: Mask[] = [];
-  readonly #indices: { readonly name: string; readonly data: Uint32Array }[] = [];
+  readonly #made: Made[] = [];
 
   constructor(parameters: Parameters) {
     this.#parameters = parameters;
@@ -30,33 +32,25 @@ export class Constants {
 
   /** Zeros and ones, once for equal ones: which elements of a gradient count, which columns are which. */
   mask(b: GraphBuilder, data: Float32Array, shape: readonly number[]): Value {
-    const known = this.#masks.find(
-      (one) => one.shape.join() === shape.join() && one.data.every((value, at) => value === data[at]),
-    );
-    const { name } = known ?? this.#newMask(data, shape);
-    return b.parameter(name, shape);
+    return b.parameter(this.#nameOf("mask", "f32", data, shape), shape);
   }
 
   /** A table of whole numbers, once for equal ones. */
   indices(b: GraphBuilder, data: Uint32Array): Value {
-    const known = this.#indices.find(
-      (one) => one.data.length === data.length && one.data.every((value, at) => value === data[at]),
-    );
-    const { name } = known ?? this.#newIndices(data);
-    return b.parameter(name, [data.length], "u32");
+    const shape = [data.length];
+    return b.parameter(this.#nameOf("indices", "u32", data, shape), shape, "u32");
   }
 
-  #newIndices(data: Uint32Array): { readonly name: string; readonly data: Uint32Array } {
-    const made = { name: `indices.${this.#indices.length}`, data };
-    this.#parameters.set(made.name, { shape: [data.length], element: "u32" }, data);
-    this.#indices.push(made);
-    return made;
-  }
-
-  #newMask(data: Float32Array, shape: readonly number[]): Mask {
-    const made = { name: `mask.${this.#masks.length}`, shape, data };
-    this.#parameters.set(made.name, { shape, element: "f32" }, data);
-    this.#masks.push(made);
-    return made;
+  #nameOf(kind: string, element: "f32" | "u32", data: Numbers, shape: readonly number[]): string {
+    const isSame = (one: Made): boolean =>
+      one.name.startsWith(`${kind}.`) &&
+      one.shape.join() === shape.join() &&
+      one.data.every((value, at) => value === data[at]);
+    const known = this.#made.find(isSame);
+    if (known !== undefined) return known.name;
+    const name = `${kind}.${this.#made.length}`;
+    this.#parameters.set(name, { shape, element }, data);
+    this.#made.push({ name, shape, data });
+    return name;
   }
 }

@@ -3,13 +3,14 @@
  * anything is packed. What does not fit is listed in one error.
  */
 
+import { methodsOf } from "./config/methods.ts";
 import { EngineError } from "../errors.ts";
 import type { LinearMap } from "../sites/site.ts";
 import { initialTensors } from "./config/initial.ts";
 import type { BaseRowNorms } from "./config/initial.ts";
 import { readAdapterConfig } from "./config/read.ts";
 import { expectedTensors } from "./config/shapes.ts";
-import type { AdapterConfig, AdapterHost, MethodConfig } from "./config/types.ts";
+import type { AdapterConfig, AdapterHost } from "./config/types.ts";
 import type { FrozenMap, PartSettings } from "./linear-parts.ts";
 import { packAdapter, packPeft, groupShape } from "./pack.ts";
 import type { PeftParts } from "./pack.ts";
@@ -41,9 +42,14 @@ export interface AdapterDefinition {
   readonly tensors: AdapterTensors;
 }
 
+/** @returns whether tensors are those of a DoRA. */
+export function measuresHost(tensors: AdapterTensors): boolean {
+  return [...tensors.keys()].some((name) => name.endsWith(".m.weight"));
+}
+
 /** @returns true when packing asks for the frozen weights: DoRA's norm is over W + BA. */
 export function needsFrozen(source: AdapterSource): boolean {
-  if (source.tensors !== undefined) return [...source.tensors.keys()].some((name) => name.endsWith(".m.weight"));
+  if (source.tensors !== undefined) return measuresHost(source.tensors);
   const { config } = source;
   return typeof config === "string" ? /^dv?ora$/.test(config) : JSON.stringify(config).includes('"use_dora":true');
 }
@@ -91,7 +97,7 @@ function libraryShapes(
   host: AdapterHost,
 ): ReadonlyMap<string, readonly number[]> {
   const shapes = new Map(expectedTensors(config, host));
-  const methods: readonly MethodConfig[] = config.architecture === "union" ? config.configs : [config];
+  const methods = methodsOf(config);
   const output = methods.some((method) => method.architecture === "lora" && method.attn_matrices.includes("o"));
   const absent = (pattern: RegExp): boolean => [...tensors.keys()].every((name) => !pattern.test(name));
   const optional: RegExp[] = [];

@@ -4,7 +4,8 @@
  * reaches the tensors behind it and computes it anew after every step.
  */
 
-import type { AdapterConfig, MethodConfig } from "./config/types.ts";
+import { methodsOf } from "./config/methods.ts";
+import type { MethodConfig } from "./config/types.ts";
 import { peftParts } from "./define.ts";
 import type { AdapterDefinition } from "./define.ts";
 import { DerivationDraft } from "./derive.ts";
@@ -24,10 +25,6 @@ function deriveMethod(draft: DerivationDraft, config: MethodConfig): void {
   if (config.architecture === null) deriveBottlenecks(draft, config);
   else if (config.architecture === "lora") deriveLinear(draft, librarySettings(config));
   else if (config.architecture === "prefix_tuning") derivePrefix(draft, config);
-}
-
-function methodsOf(config: AdapterConfig): readonly MethodConfig[] {
-  return config.architecture === "union" ? config.configs : [config];
 }
 
 /** @returns what of an adapter's slots is computed; null where all of it is copied */

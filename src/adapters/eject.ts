@@ -1,6 +1,7 @@
 /** @file Ejecting a prefix (MATHS §2.8): its reparametrisation evaluated once and for all, and stored flat. */
 
 import { EngineError } from "../errors.ts";
+import { methodsOf } from "./config/methods.ts";
 import type { AdapterConfig, MethodConfig, PrefixConfig } from "./config/types.ts";
 import type { AdapterDefinition } from "./define.ts";
 import { flatPrefix } from "./pack-rows.ts";
@@ -19,8 +20,7 @@ export function ejectPrefix(definition: AdapterDefinition): AdapterDefinition {
   if (config === null || !tensors.has("prefix.wte.weight")) {
     throw new EngineError("UNSUPPORTED", "the adapter has no reparametrised prefix to eject", { where: "ejectPrefix" });
   }
-  const methods: readonly MethodConfig[] = config.architecture === "union" ? config.configs : [config];
-  const prefix = methods.find((method) => method.architecture === "prefix_tuning") as PrefixConfig;
+  const prefix = methodsOf(config).find((method) => method.architecture === "prefix_tuning") as PrefixConfig;
   const data = flatPrefix(tensors, prefix.non_linearity);
   const kept = [...tensors].filter(([name]) => !/^prefix\.(wte|control_trans)\./.test(name));
   const flat: AdapterTensor = { data, shape: [data.length] };

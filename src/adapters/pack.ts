@@ -2,6 +2,7 @@
 
 import { EngineError } from "../errors.ts";
 import type { ActivationName } from "../ops/activation.ts";
+import { methodsOf } from "./config/methods.ts";
 import type { AdapterConfig, AdapterHost, BottleneckConfig, MethodConfig } from "./config/types.ts";
 import type { FrozenMap, PartSettings } from "./linear-parts.ts";
 import { librarySettings, linearParts } from "./linear-parts.ts";
@@ -178,7 +179,7 @@ export function packAdapter(
   frozen?: FrozenMap,
 ): PackedAdapter {
   const draft = newDraft(host, tensors);
-  for (const part of config.architecture === "union" ? config.configs : [config]) method(draft, part, frozen);
+  for (const part of methodsOf(config)) method(draft, part, frozen);
   return finish(draft);
 }
 

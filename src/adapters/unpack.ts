@@ -191,7 +191,9 @@ export function unpack(
     const { data, room } = slots.get(entry.table.name) as { data: Float32Array; room: number };
     return entryOfSlot(entry, data, room);
   });
+  // Tensors that slots hold no copies of stay as they were.
   const all = new Float32Array([...definition.tensors.values()].reduce((sum, { data }) => sum + data.length, 0));
+  for (const [name, { data }] of definition.tensors) all.set(data, first.get(name));
   for (const entry of entries)
     for (const [values, places] of arraysOf(entry, sources.get(entry.table.name) as EntrySources))
       places.forEach((source, index) => {

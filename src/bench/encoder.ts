@@ -1,5 +1,6 @@
 /** @file A synthetic encoder on a device: a frozen host with adapters, fusions and routers, all weights drawn from a seed. */
 
+import { float64Parameters } from "./float64-parameters.ts";
 import { readAdapterConfig } from "../adapters/config/read.ts";
 import { expectedTensors } from "../adapters/config/shapes.ts";
 import type { AdapterHost } from "../adapters/config/types.ts";
@@ -114,19 +115,10 @@ export class Encoder {
     return tensors;
   }
 
-  /** The parameters of a graph in float64, read back from the device: exactly the f32 numbers that kernels see. */
+  /** The parameters of a graph in float64; each is read back once. */
   async truths(graph: Graph): Promise<ReadonlyMap<string, ReferenceTensor>> {
-    for (const { kind, label } of graph.nodes) {
-      if (kind !== "parameter" || this.#truths.has(label)) continue;
-      const { shape, element } = this.parameters.typeOf(label);
-      const size = 4 * (shape as readonly number[]).reduce((product, axis) => product * axis, 1);
-      const [bytes] = await this.gpu.read([{ ...this.parameters.slice(label), size }]);
-      const data =
-        element === "u32"
-          ? new Uint32Array(bytes as ArrayBuffer)
-          : Float64Array.from(new Float32Array(bytes as ArrayBuffer));
-      this.#truths.set(label, { shape: shape as readonly number[], data });
-    }
+    const read = await float64Parameters(this.gpu, this.parameters, graph, this.#truths);
+    for (const [name, tensor] of read) this.#truths.set(name, tensor);
     return this.#truths;
   }
 

@@ -8,38 +8,16 @@ import type { Comparison } from "../cases/check.ts";
 import { interpret } from "../graph/interpret.ts";
 import type { Reference } from "../graph/interpret.ts";
 import { sizeLookup } from "../graph/schedule.ts";
-import type { Graph, Node, Value } from "../graph/value.ts";
-import { f16ToF32 } from "../half.ts";
+import type { Node, Value } from "../graph/value.ts";
 import { buildModel } from "../model/build.ts";
-import type { Inside, Model } from "../model/model.ts";
+import type { Model } from "../model/model.ts";
 import { ADDED } from "../model/results.ts";
 import type { RunInput, RunOptions, RunOutput } from "../model/types.ts";
-import { byteLength } from "../ops/op.ts";
 import { references } from "../reference/index.ts";
 import type { ReferenceTensor } from "../reference/tensor.ts";
 import { checkedChoices } from "./checked-choices.ts";
+import { float64Parameters } from "./float64-parameters.ts";
 import { hiddenTolerance } from "./verify-encoder.ts";
-
-/** The parameters of a graph, as they are resident. */
-async function parameterValues({ parts }: Inside, graph: Graph): Promise<Map<string, ReferenceTensor>> {
-  const { gpu, parameters } = parts;
-  const fixed = (dim: unknown): number => dim as number;
-  const names = [...new Set(graph.nodes.flatMap(({ kind, label }) => (kind === "parameter" ? [label] : [])))];
-  const bytes = await gpu.read(
-    names.map((name) => ({ ...parameters.slice(name), size: byteLength(parameters.typeOf(name), fixed) })),
-  );
-  return new Map(
-    names.map((name, index): [string, ReferenceTensor] => {
-      const { shape, element } = parameters.typeOf(name);
-      const raw = bytes[index] as ArrayBuffer;
-      const sizes = shape.map(fixed);
-      const elements = sizes.reduce((product, size) => product * size, 1);
-      if (element === "u32") return [name, { shape: sizes, data: new Uint32Array(raw) }];
-      const values = element === "f16" ? f16ToF32(new Uint16Array(raw)) : new Float32Array(raw);
-      return [name, { shape: sizes, data: Float64Array.from(values.subarray(0, elements)) }];
-    }),
-  );
-}
 
 /** What a run says of its routers, by the names of the graph's outputs. */
 function chosenBy({ routing }: RunOutput): (name: string) => Float32Array | Uint32Array {
@@ -79,7 +57,7 @@ export async function compareModel(
     const { graph, ...built } = buildModel(ready.parts, ready.signature, (plain) => plain);
     const lengths = runner.lengthsOf({ graph, ...built }, call, ready);
     const arrays: Readonly<Record<string, Float32Array | Uint32Array>> = { ...call.batch.arrays, ...lengths.inputs };
-    const values = await parameterValues(inside, graph);
+    const values = await float64Parameters(inside.parts.gpu, inside.parts.parameters, graph);
     const nodes = new Map(graph.nodes.map((node) => [node.label, node]));
     const size = sizeLookup(lengths.sizes);
     const inputTensor = (name: string): ReferenceTensor => {

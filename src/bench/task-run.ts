@@ -4,6 +4,7 @@ import type { Comparison } from "../cases/check.ts";
 import type { Model } from "../model/model.ts";
 import type { RunOutput, Tensor } from "../model/types.ts";
 import type { CodaPolicy } from "../routing/coda.ts";
+import { largest } from "../train/evaluate/classes.ts";
 import { measure, speedUp } from "./harness.ts";
 import type { BenchContext, Candidate, Repeats, Timing } from "./harness.ts";
 import { compareModel } from "./model-truth.ts";
@@ -19,7 +20,7 @@ export interface TaskToRun {
 /** What one form of the model gave. */
 export interface TaskForm {
   /** The class with the largest logit, per sentence. */
-  readonly predicted: readonly number[];
+  readonly predicted: Int32Array;
   readonly output: RunOutput;
   readonly timing: Timing;
 }
@@ -32,13 +33,10 @@ export interface TaskResult {
   readonly speedUp: number;
 }
 
-/** The place of the largest value of every row. */
-export function largestOf({ data, shape }: Tensor): number[] {
-  const [rows = 0, labels = 0] = shape;
-  return Array.from({ length: rows }, (_, row) => {
-    const own = data.subarray(row * labels, (row + 1) * labels);
-    return own.reduce((best, value, label) => (value > (own[best] as number) ? label : best), 0);
-  });
+/** The class with the largest logit of every sequence. */
+export function answersOf({ heads }: RunOutput, name: string): Int32Array {
+  const { data, shape } = heads[name] as Tensor;
+  return largest(data, shape[1] as number);
 }
 
 /** Units of the widest bottleneck of an adapter: its matrices are [units, width] or [width, units]. */
@@ -80,7 +78,7 @@ export async function runTask(
     const [dense, routed] = (await measure(candidates, repeats, context)) as [Timing, Timing];
     const form = (timing: Timing): TaskForm => {
       const output = outputs.get(timing.name) as RunOutput;
-      return { predicted: largestOf(output.heads[name] as Tensor), output, timing };
+      return { predicted: answersOf(output, name), output, timing };
     };
     return { dense: form(dense), routed: form(routed), speedUp: speedUp(dense, routed) };
   } finally {

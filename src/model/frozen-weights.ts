@@ -1,5 +1,6 @@
 /** @file The frozen weights of linear maps, read back from the GPU where a method asks for them, and merged changes. */
 
+import { readParameters } from "../graph/read-parameters.ts";
 import { packedLinear } from "../adapters/merge.ts";
 import type { FrozenMap } from "../adapters/linear-parts.ts";
 import type { PackedAdapter } from "../adapters/packed.ts";
@@ -60,22 +61,9 @@ export class FrozenWeights {
 
   async #read(names: readonly string[]): Promise<Map<string, Float32Array>> {
     const known = names.filter((name) => this.#parameters.has(name));
-    const words = (name: string): number => {
-      const { shape, element } = this.#parameters.typeOf(name);
-      const elements = (shape as readonly number[]).reduce((a, b) => a * b, 1);
-      return element === "f16" ? Math.ceil(elements / 2) : elements;
-    };
     const readback = this.#gpu.createReadback();
     try {
-      const slices = known.map((name) => ({ ...this.#parameters.slice(name), size: 4 * words(name) }));
-      const bytes = await readback.read(slices);
-      return new Map(
-        known.map((name, index) => {
-          const raw = bytes[index] as ArrayBuffer;
-          const half = this.#parameters.typeOf(name).element === "f16";
-          return [name, half ? f16ToF32(new Uint16Array(raw)) : new Float32Array(raw)];
-        }),
-      );
+      return (await readParameters(readback, this.#parameters, known)) as Map<string, Float32Array>;
     } finally {
       await readback.dispose();
     }

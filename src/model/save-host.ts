@@ -10,10 +10,9 @@ import { fromFloat32, toFloat16 } from "../formats/tensor.ts";
 import type { StoredTensor } from "../formats/tensor.ts";
 import type { WrittenFiles } from "../formats/adapter-hub/write.ts";
 import type { Parameters } from "../graph/parameters.ts";
-import { f16ToF32 } from "../half.ts";
+import { readParameters } from "../graph/read-parameters.ts";
 import type { WeightPart, WeightSpec } from "../hosts/host.ts";
-import { byteLength } from "../ops/op.ts";
-import type { Inside, Model } from "./model.ts";
+import type { Model } from "./model.ts";
 
 /** What a model was made from besides its weights. */
 export interface ModelOrigin {
@@ -30,20 +29,6 @@ export interface SaveModelOptions {
 
 function elementsOf(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1);
-}
-
-/** The values of all weights, as f32. */
-async function readAll({ parts }: Inside, specs: readonly WeightSpec[]): Promise<Float32Array[]> {
-  const { gpu, parameters } = parts;
-  const fixed = (dim: unknown): number => dim as number;
-  const bytes = await gpu.read(
-    specs.map(({ name }) => ({ ...parameters.slice(name), size: byteLength(parameters.typeOf(name), fixed) })),
-  );
-  return specs.map(({ name, shape }, index) => {
-    const raw = bytes[index] as ArrayBuffer;
-    if (parameters.typeOf(name).element !== "f16") return new Float32Array(raw);
-    return f16ToF32(new Uint16Array(raw)).subarray(0, elementsOf(shape));
-  });
 }
 
 /** The tensors that a resident parameter was joined from. */
@@ -92,9 +77,10 @@ export async function modelFiles(model: Model, { precision }: SaveModelOptions =
       });
     // The host's own norms, should a task's be there.
     inside.norms.write(null);
-    const read = await readAll(inside, host.weights);
-    const tensors = host.weights.flatMap((spec, index) =>
-      split(spec, read[index] as Float32Array, isHalf(spec, parameters, precision)),
+    const names = host.weights.map(({ name }) => name);
+    const read = await readParameters(inside.parts.gpu, parameters, names);
+    const tensors = host.weights.flatMap((spec) =>
+      split(spec, read.get(spec.name) as Float32Array, isHalf(spec, parameters, precision)),
     );
     for (const part of host.tables ?? []) tensors.push(tableTensor(part, tables.get(part.tensor) as Uint32Array));
     const half = tensors.some(({ dtype }) => dtype === "F16");

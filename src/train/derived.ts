@@ -5,6 +5,7 @@
 
 import { derivationOf } from "../adapters/derivation.ts";
 import type { Derivation } from "../adapters/derivation.ts";
+import { measuresHost } from "../adapters/define.ts";
 import type { Constants } from "../adapters/constants.ts";
 import type { DeriveKit, DerivedStretch } from "../adapters/derive.ts";
 import type { SlotStretch } from "../adapters/bank.ts";
@@ -39,8 +40,7 @@ export function sourceParameter({ name }: Pick<DerivedAdapter, "name">, key: str
 async function deriveOne({ store, parts }: Inside, name: string): Promise<DerivedAdapter | null> {
   const { definition, resident } = store.get(name);
   const { shape } = parts.host;
-  const measured = [...definition.tensors.keys()].some((tensor) => tensor.endsWith(".m.weight"));
-  const frozen = measured ? await store.frozen.load() : undefined;
+  const frozen = measuresHost(definition.tensors) ? await store.frozen.load() : undefined;
   const room = (table: string): number => store.bank.room(table);
   const derivation = derivationOf(definition, { host: shape, room, frozen });
   if (derivation === null) return null;

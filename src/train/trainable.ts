@@ -65,8 +65,8 @@ function adapterTrainables({ store, parts }: Inside, name: string, derived: read
 
 /** What the slots of an adapter are computed of. */
 function derivedTrainables(derived: DerivedAdapter): Trainable[] {
-  return [...derived.derivation.sources].flatMap(([key, { shape, trained }]) => {
-    const elements = shape.reduce((count, dim) => count * dim, 1);
+  return [...derived.derivation.sources].flatMap(([key, { shape, trained, data }]) => {
+    const elements = data.length;
     const parameter = sourceParameter(derived, key);
     const thing = { kind: "tensor", name: derived.name, key } as const;
     const parts = wholePart(elements, shape.length > 1);

@@ -9,7 +9,6 @@ import type { Inside } from "../model/model.ts";
 import type { Parameters } from "../graph/parameters.ts";
 import type { BufferSlice } from "../gpu/gpu.ts";
 import { trainedTensors } from "./derived.ts";
-import type { DerivedAdapter } from "./derived.ts";
 import type { Trained } from "./step-plans.ts";
 import type { TrainTargets, Trainable, TrainedThing } from "./trainable.ts";
 
@@ -46,51 +45,33 @@ async function readAll<K extends Kind>(
   return own.map((trainable, index) => ({ trainable, data: new Float32Array(bytes[index] as ArrayBuffer) }));
 }
 
-function writeAdapters(
-  { store, parts }: Inside,
-  read: readonly Read<"adapter">[],
-  derived: readonly DerivedAdapter[],
-): void {
-  for (const name of new Set(read.map(({ trainable }) => trainable.thing.name))) {
-    if (derived.some((one) => one.name === name)) continue;
-    const slots = new Map(
-      read.flatMap(({ trainable: { thing }, data }) =>
-        thing.name === name ? [[thing.table, { data, room: thing.room }] as const] : [],
-      ),
-    );
+/** Adapters from all of their slots as they are; where slots are computed, also what they are computed of. */
+async function writeAdapters(inside: Inside, { trainables, derived }: Trained): Promise<void> {
+  const { store, parts } = inside;
+  const tensors = await readAll(inside, trainables, "tensor");
+  for (const name of new Set(adaptersOf(trainables))) {
     const { definition, resident } = store.get(name);
-    const sources = sourcesOf(name, definition, parts.host.shape);
-    store.learned(name, unpack(definition, resident.packed, sources, slots));
-  }
-}
-
-/** Adapters whose slots are computed: what they are computed of, and all of their slots as they are. */
-async function writeDerived(
-  { store, parts }: Inside,
-  tensors: readonly Read<"tensor">[],
-  derived: readonly DerivedAdapter[],
-): Promise<void> {
-  for (const one of derived) {
-    const { definition, resident } = store.get(one.name);
-    const stretches = [...one.slots.values()];
+    const own = derived.find((one) => one.name === name);
+    const stretches = store.bank.stretchesOf(resident);
     const bytes = await parts.gpu.read(stretches.map((stretch) => sliceOf(parts.parameters, stretch)));
     const slots = new Map(
       stretches.map(({ table, room }, index) => [table, { data: new Float32Array(bytes[index] as ArrayBuffer), room }]),
     );
-    const unpacked = unpack(definition, resident.packed, one.copied, slots);
+    const sources = own?.copied ?? sourcesOf(name, definition, parts.host.shape);
+    const unpacked = unpack(definition, resident.packed, sources, slots);
     const values = new Map(
-      tensors.flatMap(({ trainable: { thing }, data }) =>
-        thing.name === one.name ? [[thing.key, data] as const] : [],
-      ),
+      tensors.flatMap(({ trainable: { thing }, data }) => (thing.name === name ? [[thing.key, data] as const] : [])),
     );
-    // What is no copy is not among what was unpacked.
-    const kept = new Set([...one.derivation.sources.values()].map(({ tensor }) => tensor));
-    const known = [...unpacked.tensors].map(([tensor, own]): [string, AdapterTensor] => [
-      tensor,
-      kept.has(tensor) ? (definition.tensors.get(tensor) as AdapterTensor) : own,
-    ]);
-    store.learned(one.name, { ...unpacked, tensors: trainedTensors(one, new Map(known), values) });
+    store.learned(
+      name,
+      own === undefined ? unpacked : { ...unpacked, tensors: trainedTensors(own, unpacked.tensors, values) },
+    );
   }
+}
+
+/** Names of the adapters that are trained, in their slots or in what these are computed of. */
+function adaptersOf(trainables: readonly Trainable[]): string[] {
+  return [...ofKind(trainables, "adapter"), ...ofKind(trainables, "tensor")].map(({ thing }) => thing.name);
 }
 
 function writeHeads({ heads }: Inside, read: readonly Read<"head">[]): void {
@@ -152,22 +133,19 @@ export async function releaseFusions({ store: { fusions } }: Inside, trainables:
  * the resident parameters themselves, which saving reads.
  * @param trained what is being trained, while {@link holdTrained} holds it
  */
-export async function writeBack(inside: Inside, { trainables, derived }: Trained): Promise<void> {
-  const adapters = await readAll(inside, trainables, "adapter");
-  const tensors = await readAll(inside, trainables, "tensor");
+export async function writeBack(inside: Inside, trained: Trained): Promise<void> {
+  const { trainables } = trained;
   const heads = await readAll(inside, trainables, "head");
   const routers = await readAll(inside, trainables, "router");
   for (const name of fusionsOf(trainables)) await inside.store.fusions.takeBack(name);
-  writeAdapters(inside, adapters, derived);
-  await writeDerived(inside, tensors, derived);
+  await writeAdapters(inside, trained);
   writeHeads(inside, heads);
   writeRouters(inside, routers);
 }
 
 /** Keeps what is trained where it is: it is newer on the GPU than what it was made from, until it is written back. */
 export function holdTrained({ store, heads, routers, norms }: Inside, trainables: readonly Trainable[]): void {
-  const adapters = [...ofKind(trainables, "adapter"), ...ofKind(trainables, "tensor")];
-  store.bank.hold(new Set(adapters.map(({ thing }) => store.get(thing.name).resident)));
+  store.bank.hold(new Set(adaptersOf(trainables).map((name) => store.get(name).resident)));
   heads.hold(new Set(ofKind(trainables, "head").map(({ thing }) => thing.name)));
   if (ofKind(trainables, "router").length > 0) routers.hold(routers.current?.vectors ?? null);
   const host = ofKind(trainables, "host").length > 0;

@@ -7,7 +7,7 @@ import { EngineError } from "../../src/errors.ts";
 import { CheckpointStore, MetricsFile } from "../../src/cli/train/store.ts";
 import { beginning } from "../../src/train/loop-state.ts";
 import type { Checkpoint } from "../../src/train/checkpoint.ts";
-import type { StepLine } from "../../src/train/metrics.ts";
+import { stepLine } from "../train/loop-fake.ts";
 import { useFolder } from "./fixture.ts";
 
 const folder = useFolder();
@@ -117,32 +117,20 @@ describe("checkpoints", () => {
 });
 
 describe("metrics", () => {
-  const line = (step: number): StepLine => ({
-    kind: "step",
-    step,
-    epoch: 0,
-    loss: 1,
-    norm: 1,
-    learningRate: 1,
-    sequences: 1,
-    tokens: 1,
-    milliseconds: step,
-  });
-
   test("go on behind the lines of the checkpoint, without what was being written", async () => {
     const out = folder.file("metrics");
     await mkdir(out);
     const first = await MetricsFile.open(out, 0);
-    for (const step of [1, 2, 3]) await first.write(line(step));
+    for (const step of [1, 2, 3]) await first.write(stepLine(step));
     await first.close();
     const path = join(out, "metrics.jsonl");
     await writeFile(path, `${await readFile(path, "utf8")}{"kind":"st`);
     const second = await MetricsFile.open(out, 2);
-    await second.write(line(3));
+    await second.write(stepLine(3));
     await second.sync();
     await second.close();
     const lines = (await readFile(path, "utf8")).trimEnd().split("\n");
-    expect(lines.map((text) => JSON.parse(text) as unknown)).toEqual([line(1), line(2), line(3)]);
+    expect(lines.map((text) => JSON.parse(text) as unknown)).toEqual([stepLine(1), stepLine(2), stepLine(3)]);
     expect(await readdir(out)).toEqual(["metrics.jsonl"]);
   });
 });

@@ -10,7 +10,7 @@ import type { CodaCase, Expectation } from "./coda-case.ts";
 import { bottleneck, linearMaps, nothing } from "./coda-bottleneck.ts";
 import { add } from "./coda-float64.ts";
 import type { PlainLayer, Rows } from "./coda-float64.ts";
-import { hiddenOf, lively } from "./lively.ts";
+import { ia3, hiddenOf, lively } from "./lively.ts";
 import type { LivelyAdapter } from "./lively.ts";
 import { relativeError } from "./truth.ts";
 
@@ -32,15 +32,7 @@ const CONFIGS: Readonly<Record<string, Fields>> = {
   lora: everywhere,
   "gated lora": { ...everywhere, use_gating: true },
   "lora on queries and values": { architecture: "lora", r: 2, alpha: 3, attn_matrices: ["q", "v"] },
-  ia3: {
-    architecture: "lora",
-    composition_mode: "scale",
-    r: 1,
-    alpha: 1,
-    init_weights: "ia3",
-    attn_matrices: ["k", "v"],
-    intermediate_lora: true,
-  },
+  ia3: ia3,
   "gated ia3": {
     architecture: "lora",
     composition_mode: "scale",

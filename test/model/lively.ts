@@ -17,6 +17,17 @@ export interface LivelyAdapter {
   readonly tensors: PlainTensors;
 }
 
+/** IA³ on keys, values and the first feed-forward matrix, as the library's preset has it. */
+export const ia3: Readonly<Record<string, unknown>> = {
+  architecture: "lora",
+  composition_mode: "scale",
+  r: 1,
+  alpha: 1,
+  init_weights: "ia3",
+  attn_matrices: ["k", "v"],
+  intermediate_lora: true,
+};
+
 /** A number that depends on every character. */
 function hash(text: string): number {
   return [...text].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 1_000_003, 7);

@@ -6,7 +6,7 @@ import type { Model } from "../../src/model/model.ts";
 import { coda } from "../../src/routing/coda.ts";
 import { DIVISOR, TARGETS, objectiveOf } from "../../src/train/objectives.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
-import { lively } from "../model/lively.ts";
+import { ia3, lively } from "../model/lively.ts";
 import { tinyModel } from "../tiny-models.ts";
 import { checkStep } from "./step-case.ts";
 import type { StepCase } from "./step-case.ts";
@@ -60,18 +60,7 @@ describe("on a small BERT", () => {
       },
     ],
     ["gated LoRA", { architecture: "lora", r: 2, alpha: 4, attn_matrices: ["k"], use_gating: true }],
-    [
-      "IA³",
-      {
-        architecture: "lora",
-        composition_mode: "scale",
-        r: 1,
-        alpha: 1,
-        init_weights: "ia3",
-        attn_matrices: ["k", "v"],
-        intermediate_lora: true,
-      },
-    ],
+    ["IA³", ia3],
     ["a width of 4 in a room of 8, with a gate", { ...bottleneck, use_gating: true }],
     ["a width of 4 in a room of 8, with a norm", { ...bottleneck, ln_after: true }],
     ["one bottleneck for all layers", { ...bottleneck, cross_layer_sharing: true }],
@@ -105,18 +94,7 @@ describe("on a small BERT", () => {
     ],
     ["VeRA", { ...lora, r: 3, alpha: 5, vera_d: 0.1, vera_b: 0.2, init_weights: "vera", attn_matrices: ["q", "v"] }],
     ["DoRA", { ...lora, r: 2, alpha: 4, use_dora: true, attn_matrices: ["q", "v", "o"] }],
-    [
-      "IA³ with a factor",
-      {
-        ...lora,
-        composition_mode: "scale",
-        r: 1,
-        alpha: 3,
-        init_weights: "ia3",
-        attn_matrices: ["k", "v"],
-        intermediate_lora: true,
-      },
-    ],
+    ["IA³ with a factor", { ...ia3, alpha: 3 }],
     ["flat prefixes", { architecture: "prefix_tuning", flat: true, prefix_length: 3 }],
     ["a prompt", { architecture: "prompt_tuning", prompt_length: 3 }],
   ])("%s", async (name, config) => check(name, config));

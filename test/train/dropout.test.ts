@@ -9,30 +9,17 @@ import { loadFolder } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
 import { coda } from "../../src/routing/coda.ts";
 import { SEED, dropoutsOf } from "../../src/train/dropouts.ts";
-import { DIVISOR, TARGETS, objectiveOf } from "../../src/train/objectives.ts";
 import { buildEvaluation } from "../../src/train/step-graph.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import type { TrainerOptions } from "../../src/train/trainer.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
 import { randomAdapter } from "../model/random-adapter.ts";
 import { tinyModel } from "../tiny-models.ts";
-import { checkStep } from "./step-case.ts";
+import { checkStep, classes as plainClasses, ids } from "./step-case.ts";
 import type { StepCase } from "./step-case.ts";
 
-const ids = [
-  [3, 9, 27, 1, 14, 5, 22],
-  [8, 2, 19],
-  [4, 4, 11, 29, 7],
-];
 const dropouts: Dropouts = { seed: SEED, hidden: 0, head: 0, attention: 0, fusion: null };
-const classes: Omit<StepCase, "train"> = {
-  input: { ids },
-  outputs: ["heads.task"],
-  objective: objectiveOf({ kind: "cross-entropy" }, "heads #0"),
-  given: { [TARGETS]: Uint32Array.of(2, 0, 1), [DIVISOR]: Uint32Array.of(3) },
-  draft: { dropout: dropouts },
-  seeds: [7, 3],
-};
+const classes: Omit<StepCase, "train"> = { ...plainClasses, draft: { dropout: dropouts }, seeds: [7, 3] };
 
 const open: Model[] = [];
 afterEach(async () => {

@@ -6,9 +6,14 @@ import { Batches, cutParts } from "../../src/train/batches.ts";
 import type { BatchPlan } from "../../src/train/config/run.ts";
 import type { LoopTrainer, LoopWork } from "../../src/train/loop.ts";
 import type { LoopState } from "../../src/train/loop-state.ts";
-import type { MetricsLine } from "../../src/train/metrics.ts";
+import type { MetricsLine, StepLine } from "../../src/train/metrics.ts";
 import type { EvaluationReport, StepPart, StepReport } from "../../src/train/trainer.ts";
 import type { TrainerState } from "../../src/train/state.ts";
+
+/** The line of a step, which took so many milliseconds. */
+export function stepLine(step: number, milliseconds: number = step): StepLine {
+  return { kind: "step", step, epoch: 0, loss: 1, norm: 1, learningRate: 1, sequences: 1, tokens: 1, milliseconds };
+}
 
 /** Examples are numbers; the model is one weight that is to meet their mean, and one that remembers everything. */
 export class FakeTrainer implements LoopTrainer {

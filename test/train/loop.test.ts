@@ -5,7 +5,7 @@ import { Batches, cutParts, largestPart, orderOf } from "../../src/train/batches
 import { droppedIn, runLoop } from "../../src/train/loop.ts";
 import type { MetricsLine } from "../../src/train/metrics.ts";
 import { lineText, linesUpTo } from "../../src/train/metrics.ts";
-import { FakeTrainer, fakeWork, lengths } from "./loop-fake.ts";
+import { FakeTrainer, fakeWork, lengths, stepLine } from "./loop-fake.ts";
 
 const untimed = (lines: readonly MetricsLine[]): unknown[] => lines.map(({ milliseconds: _, ...rest }) => rest);
 
@@ -178,18 +178,7 @@ describe("a loop", () => {
 });
 
 describe("metrics", () => {
-  const line = (step: number): string =>
-    lineText({
-      kind: "step",
-      step,
-      epoch: 0,
-      loss: 1,
-      norm: 1,
-      learningRate: 1,
-      sequences: 1,
-      tokens: 1,
-      milliseconds: 1,
-    });
+  const line = (step: number): string => lineText(stepLine(step, 1));
 
   test("lines up to a step stay; what was being written goes, with all behind it", () => {
     const text = line(1) + line(2) + line(3);

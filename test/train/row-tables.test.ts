@@ -4,25 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { batchSplit } from "../../src/adapters/composition.ts";
 import { loadFolder } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
-import { DIVISOR, TARGETS, objectiveOf } from "../../src/train/objectives.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
 import { randomAdapter } from "../model/random-adapter.ts";
 import { tinyModel } from "../tiny-models.ts";
-import { checkStep } from "./step-case.ts";
-import type { StepCase } from "./step-case.ts";
+import { checkStep, classes, ids } from "./step-case.ts";
 
-const ids = [
-  [3, 9, 27, 1, 14, 5, 22],
-  [8, 2, 19],
-  [4, 4, 11, 29, 7],
-];
-const classes: Omit<StepCase, "train"> = {
-  input: { ids },
-  outputs: ["heads.task"],
-  objective: objectiveOf({ kind: "cross-entropy" }, "heads #0"),
-  given: { [TARGETS]: Uint32Array.of(2, 0, 1), [DIVISOR]: Uint32Array.of(3) },
-};
 const methods: Readonly<Record<string, (rows: number) => Readonly<Record<string, unknown>>>> = {
   prefix: (rows) => ({ architecture: "prefix_tuning", flat: true, prefix_length: rows }),
   "gated prefix": (rows) => ({ architecture: "prefix_tuning", flat: true, prefix_length: rows, use_gating: true }),

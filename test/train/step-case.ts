@@ -20,6 +20,7 @@ import type { ReferenceTensor } from "../../src/reference/tensor.ts";
 import { deriveAdapters, derivedValues, freeDerived } from "../../src/train/derived.ts";
 import type { DerivedAdapter } from "../../src/train/derived.ts";
 import { SEED, drawsOf } from "../../src/train/dropouts.ts";
+import { DIVISOR, TARGETS, objectiveOf } from "../../src/train/objectives.ts";
 import { LOSS, buildStep } from "../../src/train/step-graph.ts";
 import type { Objective, StepGraph } from "../../src/train/step-graph.ts";
 import { trainablesOf } from "../../src/train/trainable.ts";
@@ -45,6 +46,21 @@ export interface StepCase {
   /** Elements of a stretch that are moved; 6 when absent. */
   readonly moved?: number;
 }
+
+/** Three sequences. */
+export const ids: readonly number[][] = [
+  [3, 9, 27, 1, 14, 5, 22],
+  [8, 2, 19],
+  [4, 4, 11, 29, 7],
+];
+
+/** A step over them, which tells three classes apart by the added head `task`. */
+export const classes: Omit<StepCase, "train"> = {
+  input: { ids },
+  outputs: ["heads.task"],
+  objective: objectiveOf({ kind: "cross-entropy" }, "heads #0"),
+  given: { [TARGETS]: Uint32Array.of(2, 0, 1), [DIVISOR]: Uint32Array.of(3) },
+};
 
 /** The resident parameters of a graph, as they are on the device. */
 async function parametersOf({ parts }: Inside, graph: Graph): Promise<Map<string, ReferenceTensor>> {

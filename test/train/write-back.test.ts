@@ -12,7 +12,7 @@ import type { TrainerOptions } from "../../src/train/trainer.ts";
 import type { TrainTargets } from "../../src/train/trainable.ts";
 import { memoryFolder } from "../formats/memory-folder.ts";
 import { sharedGpu } from "../gpu-fixture.ts";
-import { lively } from "../model/lively.ts";
+import { ia3, lively } from "../model/lively.ts";
 import { tinyModel } from "../tiny-models.ts";
 
 const ids = [
@@ -67,18 +67,7 @@ describe("an adapter and its head", () => {
       { architecture: "lora", r: 3, alpha: 7, attn_matrices: ["q", "v"], output_lora: true },
     ],
     ["gated LoRA", { architecture: "lora", r: 2, alpha: 4, use_gating: true }],
-    [
-      "IA³",
-      {
-        architecture: "lora",
-        composition_mode: "scale",
-        r: 1,
-        alpha: 1,
-        init_weights: "ia3",
-        attn_matrices: ["k", "v"],
-        intermediate_lora: true,
-      },
-    ],
+    ["IA³", ia3],
     ["a flat prefix", { architecture: "prefix_tuning", flat: true, prefix_length: 3 }],
     ["a flat prefix with gates", { architecture: "prefix_tuning", flat: true, prefix_length: 3, use_gating: true }],
     ["a prompt", { architecture: "prompt_tuning", prompt_length: 4 }],

@@ -1,5 +1,6 @@
 /** @file What an adapter is, in words: its methods, where they stand, and the preset that it equals. */
 
+import { methodsOf } from "../../adapters/config/methods.ts";
 import { readAdapterConfig } from "../../adapters/config/read.ts";
 import { adapterPresets } from "../../adapters/config/presets.ts";
 import type { AdapterHost, BottleneckConfig, LoraConfig, MethodConfig } from "../../adapters/config/types.ts";
@@ -104,7 +105,7 @@ export function describeMethods(stored: StoredAdapter, host: AdapterHost): { met
   if (stored.format === "peft") return { methods: [peftText(stored)], presets: [] };
   const { preset } = stored.config;
   const config = readAdapterConfig(typeof preset === "string" ? preset : stored.config, host);
-  const parts = config.architecture === "union" ? config.configs : [config];
+  const parts = methodsOf(config);
   return { methods: parts.map((part) => methodText(part, host)), presets: presetsOf(config, host) };
 }
 

@@ -1,5 +1,6 @@
 /** @file `inspect fusion`: whom a fusion listens to in which layer, averaged over a data set. */
 
+import { methodsOf } from "../../adapters/config/methods.ts";
 import { fuse } from "../../adapters/composition.ts";
 import { readAdapterConfig } from "../../adapters/config/read.ts";
 import { EngineError } from "../../errors.ts";
@@ -78,7 +79,7 @@ async function standsAt(model: Model, { place: from }: Named): Promise<(layer: n
   if (stored?.format === "peft") return () => false;
   const raw = stored === null ? from : (stored.config["preset"] ?? stored.config);
   const config = readAdapterConfig(raw as string, model.host.shape);
-  const methods = config.architecture === "union" ? config.configs : [config];
+  const methods = methodsOf(config);
   return (layer, place) =>
     methods.some((method) => {
       if (method.architecture !== null || method.layer_adapter || method.leave_out.includes(layer)) return false;

@@ -2,10 +2,9 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { largestOf } from "../../bench/task-run.ts";
+import { answersOf } from "../../bench/task-run.ts";
 import { EngineError } from "../../errors.ts";
 import type { Model } from "../../model/model.ts";
-import type { Tensor } from "../../model/types.ts";
 import { cutParts } from "../../train/batches.ts";
 import { dataField } from "../../train/config/data.ts";
 import { partOf } from "../../train/data/part.ts";
@@ -67,8 +66,7 @@ export async function publicScores(model: Model, task: StartTask, folder: string
       for (const places of parts) {
         io.signal.throwIfAborted();
         const { input, targets } = partOf(examples, places, OBJECTIVE, null, 0);
-        const { heads } = await model.run(input, { outputs: [`heads.${task.name}`] });
-        const answers = largestOf(heads[task.name] as Tensor);
+        const answers = answersOf(await model.run(input, { outputs: [`heads.${task.name}`] }), task.name);
         right[form] += answers.filter((answer, at) => answer === targets[at]).length;
         progress.update((done += places.length));
       }

@@ -51,7 +51,7 @@ export function sentenceTable(shown: ShownTask): string {
   return formatTable([header, ...lines], ["left", "left", "left", "left", "right"]);
 }
 
-function rightOf({ task, examples }: ShownTask, predicted: readonly number[]): number {
+function rightOf({ task, examples }: ShownTask, predicted: ArrayLike<number>): number {
   return examples.filter(({ label }, index) => task.labels[predicted[index] as number] === label).length;
 }
 

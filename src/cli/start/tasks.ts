@@ -3,11 +3,12 @@
 import { join } from "node:path";
 import { EngineError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
+import { parseTable } from "../../inputs/csv.ts";
 import { objectField, textField } from "../../inputs/fields.ts";
 import type { Model } from "../../model/model.ts";
 import { loadModel, loadRouters } from "../../node.ts";
 import type { CodaPolicy } from "../../routing/coda.ts";
-import { linesOf, readJson, readText } from "../files.ts";
+import { readJson, readText } from "../files.ts";
 
 /** A task of the model: an adapter and a head of this name, and routers. */
 export interface StartTask {
@@ -73,15 +74,14 @@ export async function loadStartModel(gpu: Gpu, folder: string): Promise<StartMod
  */
 export async function readExamples(path: string, tasks: readonly StartTask[]): Promise<Map<string, Example[]>> {
   const examples = new Map<string, Example[]>(tasks.map(({ name }) => [name, []]));
-  const [header, ...lines] = linesOf(await readText(path));
-  if (header !== "task\tlabel\ttext") throw badLine(path, 1, 'the header is not "task, label, text"');
-  for (const [index, line] of lines.entries()) {
-    if (line === "") continue;
-    const [task = "", label = "", text = ""] = line.split("\t");
+  const { columns, rows, lines } = parseTable(await readText(path), { delimiter: "\t", where: path });
+  if (columns.join() !== "task,label,text") throw badLine(path, 1, 'the header is not "task, label, text"');
+  for (const [index, [task = "", label = "", text = ""]] of rows.entries()) {
+    const line = lines[index] as number;
     const known = tasks.find(({ name }) => name === task);
-    if (known === undefined) throw badLine(path, index + 2, `there is no task ${JSON.stringify(task)}`);
-    if (!known.labels.includes(label)) throw badLine(path, index + 2, `${task} has no label ${JSON.stringify(label)}`);
-    if (text === "") throw badLine(path, index + 2, "there is no text");
+    if (known === undefined) throw badLine(path, line, `there is no task ${JSON.stringify(task)}`);
+    if (!known.labels.includes(label)) throw badLine(path, line, `${task} has no label ${JSON.stringify(label)}`);
+    if (text === "") throw badLine(path, line, "there is no text");
     examples.get(task)?.push({ text, label });
   }
   return examples;
