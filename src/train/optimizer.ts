@@ -105,18 +105,18 @@ export class Optimizer {
     );
     const names = [...new Set(trainables.map(({ parameter }) => parameter))];
     const packs = parameters.pack(`${NAME}.weights`, names, most);
-    const layout = flatLayout(packs, trainables);
-    layout.elements.forEach((elements, pack) => {
-      for (const name of ["gradient", ...STATES[settings.kind]])
-        parameters.set(`${NAME}.${name}.${pack}`, { shape: [elements], element: "f32" });
-      const blocks = layout.blocks[pack] as Uint32Array;
-      const shape = [elements / BLOCK_ELEMENTS, BLOCK_WORDS];
-      parameters.set(`${NAME}.blocks.${pack}`, { shape, element: "u32" }, blocks);
-    });
     const arena = new Arena(gpu);
-    const graph = updateGraph(packs, layout, settings.kind);
-    const plan = await Plan.create({ gpu, graph, parameters, arena, capacities: {} });
-    return new Optimizer(options, { packs, layout, arena, plan });
+    try {
+      const layout = flatLayout(packs, trainables);
+      allocate(parameters, layout, settings.kind);
+      const graph = updateGraph(packs, layout, settings.kind);
+      const plan = await Plan.create({ gpu, graph, parameters, arena, capacities: {} });
+      return new Optimizer(options, { packs, layout, arena, plan });
+    } catch (error) {
+      await arena.dispose();
+      free(parameters, packs);
+      throw error;
+    }
   }
 
   /** Bytes of the flat gradients and states. */
@@ -264,16 +264,32 @@ export class Optimizer {
 
   /** Gives what was trained buffers of its own again, and frees the rest. */
   async dispose(): Promise<void> {
-    const { parameters, settings } = this.#options;
     await this.#accumulator?.dispose();
     this.#plan.dispose();
     await this.#arena.dispose();
-    this.#packs.forEach((pack, index) => {
-      for (const name of ["gradient", "blocks", ...STATES[settings.kind]])
-        parameters.delete(`${NAME}.${name}.${index}`);
-      parameters.unpack(pack);
-    });
+    free(this.#options.parameters, this.#packs);
   }
+}
+
+/** Gradient and states of every pack, all zero, and which part each block of it is of. */
+function allocate(parameters: Parameters, { elements, blocks }: FlatLayout, kind: OptimizerSettings["kind"]): void {
+  elements.forEach((count, pack) => {
+    for (const name of ["gradient", ...STATES[kind]])
+      parameters.set(`${NAME}.${name}.${pack}`, { shape: [count], element: "f32" });
+    const shape = [count / BLOCK_ELEMENTS, BLOCK_WORDS];
+    parameters.set(`${NAME}.blocks.${pack}`, { shape, element: "u32" }, blocks[pack] as Uint32Array);
+  });
+}
+
+/** Gives what is packed buffers of its own again, and frees what was allocated beside it so far. */
+function free(parameters: Parameters, packs: readonly Pack[]): void {
+  packs.forEach((pack, index) => {
+    for (const name of ["gradient", "blocks", ...new Set(Object.values(STATES).flat())]) {
+      const parameter = `${NAME}.${name}.${index}`;
+      if (parameters.has(parameter)) parameters.delete(parameter);
+    }
+    parameters.unpack(pack);
+  });
 }
 
 /** @throws EngineError BAD_CONFIG where the tensors of a state are others than those expected, naming the first */

@@ -71,21 +71,35 @@ interface NumberedPart extends PreparedPart {
   readonly pass: number;
 }
 
+/** What a trainer holds of a model. */
+interface Held {
+  readonly trained: Trained;
+  readonly optimizer: Optimizer;
+  /** Null where no slot is computed of what is trained. */
+  readonly slots: DerivedSlots | null;
+}
+
+/** Gives everything that is held back to the model, which runs on as before. */
+async function letGo(inside: Inside, { trained, optimizer, slots }: Held): Promise<void> {
+  releaseTrained(inside);
+  inside.runner.forget();
+  await slots?.dispose();
+  await optimizer.dispose();
+  freeDerived(inside, trained.derived);
+  await releaseFusions(inside, trained.trainables);
+}
+
 /** Trains parts of one model. What is active, dropped and routed on the model when a step is called is what the step trains. */
 export class Trainer {
   readonly #model: Model;
   readonly #trained: Trained;
   readonly #optimizer: Optimizer;
-  /** Null where no slot is computed of what is trained. */
   readonly #slots: DerivedSlots | null;
   readonly #plans: StepPlans;
   /** Forward passes of steps so far. */
   #passes = 0;
 
-  private constructor(
-    model: Model,
-    made: { trained: Trained; optimizer: Optimizer; slots: DerivedSlots | null; plans: StepPlans },
-  ) {
+  private constructor(model: Model, made: Held & { readonly plans: StepPlans }) {
     this.#model = model;
     this.#trained = made.trained;
     this.#optimizer = made.optimizer;
@@ -112,20 +126,23 @@ export class Trainer {
         } catch (error) {
           freeDerived(inside, derived);
           throw error;
+        } finally {
+          // Plans of before have bound the buffers that what is trained has left, be it for a while.
+          runner.forget();
         }
       });
       holdTrained(inside, trained.trainables);
-      // Plans of before have bound the buffers that the trained parts have left.
-      runner.forget();
-      const slots = await DerivedSlots.create(inside, trained.derived);
-      // The same numbers as behind every step, to the last bit.
-      await slots?.refresh();
-      return new Trainer(model, {
-        trained,
-        optimizer,
-        slots,
-        plans: new StepPlans(inside, options, trained, optimizer),
-      });
+      let slots: DerivedSlots | null = null;
+      try {
+        slots = await DerivedSlots.create(inside, trained.derived);
+        // The same numbers as behind every step, to the last bit.
+        await slots?.refresh();
+      } catch (error) {
+        await letGo(inside, { trained, optimizer, slots });
+        throw error;
+      }
+      const plans = new StepPlans(inside, options, trained, optimizer);
+      return new Trainer(model, { trained, optimizer, slots, plans });
     });
   }
 
@@ -249,13 +266,8 @@ export class Trainer {
   /** Gives the trained parts back to the model, which runs as before. What is to be kept is written back first. */
   async dispose(): Promise<void> {
     await this.#model.exclusive(async (inside) => {
-      releaseTrained(inside);
-      inside.runner.forget();
       await this.#plans.dispose();
-      await this.#slots?.dispose();
-      await this.#optimizer.dispose();
-      freeDerived(inside, this.#trained.derived);
-      await releaseFusions(inside, this.#trained.trainables);
+      await letGo(inside, { trained: this.#trained, optimizer: this.#optimizer, slots: this.#slots });
     });
   }
 }

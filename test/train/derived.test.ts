@@ -3,8 +3,10 @@
  * saved is what was trained, and nothing is left behind. Gradients: adapter-gradients.test.ts.
  */
 
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import type { AdapterTensor } from "../../src/adapters/tensors.ts";
+import { EngineError } from "../../src/errors.ts";
+import { Plan } from "../../src/graph/plan.ts";
 import type { AdapterInput } from "../../src/model/folders.ts";
 import { loadFolder } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
@@ -117,6 +119,36 @@ function apart(a: Float32Array, b: Float32Array): number {
   const scale = b.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   return a.reduce((most, value, at) => Math.max(most, Math.abs(value - (b[at] as number))), 0) / scale;
 }
+
+describe("a training that fails to begin", () => {
+  const plans: readonly [string, (outputs: readonly string[]) => boolean][] = [
+    ["for want of the update's plan", (outputs) => outputs.includes("norm")],
+    ["for want of the plan that computes slots", (outputs) => outputs.includes("task 0")],
+  ];
+
+  test.each(plans)("%s leaves the model as it was", async (_, fails) => {
+    const of = await withAdapter((made) => lively(made.host.shape, { ...lora, r: 2, use_dora: true }, 1));
+    const gpu = await sharedGpu();
+    await (await Trainer.create(of, options)).dispose();
+    const expected = await logitsOf(of);
+    const before = gpu.memory;
+    const create = Plan.create.bind(Plan);
+    let failed = 0;
+    const spy = vi.spyOn(Plan, "create").mockImplementation(async (parts) => {
+      if (!fails([...parts.graph.outputs.keys()])) return create(parts);
+      failed += 1;
+      throw new EngineError("OUT_OF_MEMORY", "no room");
+    });
+    await expect(Trainer.create(of, options)).rejects.toThrow("no room");
+    spy.mockRestore();
+    expect(failed).toBe(1);
+    expect(await logitsOf(of)).toEqual(expected);
+    expect(gpu.memory).toEqual(before);
+    const again = await Trainer.create(of, options);
+    await steps(again, 1);
+    await again.dispose();
+  });
+});
 
 describe("of PEFT", () => {
   const step = {
