@@ -10,11 +10,10 @@ import type { Graph } from "../graph/value.ts";
 import type { Sizes } from "../graph/schedule.ts";
 import type { HostFeed, HostShape } from "../hosts/host.ts";
 import { probabilityTables } from "../hosts/symbols.ts";
-import type { Router } from "../routing/router.ts";
 import { blocksOf, keysTable, selectionOf, selectionTable } from "../routing/selection.ts";
 import type { SelectionRule } from "../routing/selection.ts";
 import { blockKeys, blockOffsets, selectionTableData } from "./selection-tables.ts";
-import type { SelectionSource } from "./selection-tables.ts";
+import type { NamedRows, SelectionSource } from "./selection-tables.ts";
 
 /** Run-time inputs and sizes of one batch. */
 export interface Lengths {
@@ -42,9 +41,8 @@ export interface LengthParts {
   readonly types: Uint32Array | null;
   /** Run-time numbers besides lengths: which head runs. */
   readonly slots: Sizes;
-  /** Rows that a router names, and the reduction factor of every layer. */
-  readonly given?: Router["given"];
-  readonly reduction?: (layer: number) => number;
+  /** Absent where no router names rows. */
+  readonly named?: NamedRows | undefined;
   /** Numbers that tell sequences apart; asked for only where a router reads them. */
   readonly keys?: () => Uint32Array;
 }
@@ -126,14 +124,15 @@ export function lengthsFor({ graph, feeds }: BuiltGraph, parts: LengthParts): Le
 }
 
 /** A table of a stage: its segments, its blocks, what a router selects, or what tells its sequences apart. */
-function tableNamed(name: string, source: FeedSource, { given, reduction, keys }: LengthParts): Uint32Array {
+function tableNamed(name: string, source: FeedSource, { named, keys }: LengthParts): Uint32Array {
   const views = (prefix: string): readonly View[] => viewsOf(source, stageOf(prefix));
-  const choices: SelectionSource = { views, given, reduction };
+  const choices: SelectionSource = { views, named };
   const selected = selectionOf(name);
   if (selected !== null) return selectionTableData(choices, selected, selected.table ?? "segments");
   const own = (): ((sequence: number) => number) => {
-    const numbers = keys?.();
-    return (sequence) => numbers?.[sequence] ?? sequence;
+    if (keys === undefined) throw new Error(`${name} holds numbers of sequences, and nothing gives them`);
+    const numbers = keys();
+    return (sequence) => numbers[sequence] as number;
   };
   const blocks = blocksOf(name);
   if (blocks !== null) {

@@ -15,11 +15,24 @@ function sequencesOf(value: Value, { table }: Lengths): Uint32Array {
   return table(blocks === null ? label : `${blocks.prefix}segments`);
 }
 
-const FAULT = /score of row \d+ \(sequence \d+, token \d+\) is not a number$/;
+/** The first row of a run whose score is not a number: the cause of the error of {@link checkScores}. */
+export class ScoreFault extends Error {
+  override readonly name = "ScoreFault";
+  readonly layer: number;
+  readonly sequence: number;
+  readonly token: number;
+
+  constructor(at: Pick<ScoreFault, "layer" | "sequence" | "token">) {
+    super("a score is not a number");
+    this.layer = at.layer;
+    this.sequence = at.sequence;
+    this.token = at.token;
+  }
+}
 
 /** @returns whether an error is one of {@link checkScores}. */
 export function isScoreFault(error: unknown): error is EngineError {
-  return error instanceof EngineError && error.code === "BAD_INPUT" && FAULT.test(error.message);
+  return error instanceof EngineError && error.cause instanceof ScoreFault;
 }
 
 /**
@@ -38,6 +51,7 @@ export function checkScores(plan: Pick<Plan, "graph">, { outputs }: RunResult, l
     const message = `layer ${match[1]}: the ${which} score of row ${row} (sequence ${sequence}, token ${token}) is not a number`;
     throw new EngineError("BAD_INPUT", message, {
       where: `layers.${match[1]}`,
+      cause: new ScoreFault({ layer: Number(match[1]), sequence, token }),
       fix: "look for NaN or infinity in the input, the adapters and the router vectors; the hidden states before this layer can be captured",
     });
   }

@@ -7,13 +7,19 @@ import type { Router } from "../routing/router.ts";
 import { blockLengths, ruleCount, selectedCount, selectionTable } from "../routing/selection.ts";
 import type { SelectionName, SelectionTable } from "../routing/selection.ts";
 
+/** Rows that a router names. */
+export interface NamedRows {
+  readonly given: NonNullable<Router["given"]>;
+  /** The reduction factor of a layer, which bounds how many. */
+  readonly reduction: (layer: number) => number;
+}
+
 /** What tables of selections are filled from. */
 export interface SelectionSource {
   /** The sequences of a stage. */
   readonly views: (prefix: string) => readonly View[];
-  /** Rows that the router names, and the reduction factor of each layer, which bounds how many. */
-  readonly given?: Router["given"] | undefined;
-  readonly reduction?: ((layer: number) => number) | undefined;
+  /** Absent where the router names none. */
+  readonly named?: NamedRows | undefined;
 }
 
 function rowsOf(source: SelectionSource, prefix: string): number[] {
@@ -69,23 +75,23 @@ function givenTable(source: SelectionSource, prefix: string, layer: number, tabl
 
 /** The places that a router names for a sequence, ascending. */
 function namedRows(
-  { given, reduction }: SelectionSource,
+  { named }: SelectionSource,
   { sequence, layer, rows }: { sequence: number; layer: number; rows: number },
 ): number[] {
+  if (named === undefined) throw new Error(`the rows of layer ${layer} are to be named, and nothing names them`);
   const where = `coda.router: indices of sequence ${sequence} in layer ${layer}`;
   const refuse = (message: string): never => {
     throw new EngineError("BAD_INPUT", `${where}: ${message}`, { where: "coda.router.indices" });
   };
-  const places = Array.from(given?.(sequence, layer, rows) ?? []).sort((a, b) => a - b);
+  const places = Array.from(named.given(sequence, layer, rows)).sort((a, b) => a - b);
   places.forEach((place, index) => {
     if (!Number.isInteger(place) || place < 0 || place >= rows)
       refuse(`${place} is no token of a sequence of ${rows}, which has 0 to ${rows - 1}`);
     if (place === places[index - 1]) refuse(`${place} is named twice`);
   });
-  const capacity = selectedCount(rows, reduction?.(layer) ?? 1);
+  const reduction = named.reduction(layer);
+  const capacity = selectedCount(rows, reduction);
   if (places.length > capacity)
-    refuse(
-      `${places.length} tokens are named, the capacity is ceil(${rows} / ${reduction?.(layer) ?? 1}) = ${capacity}`,
-    );
+    refuse(`${places.length} tokens are named, the capacity is ceil(${rows} / ${reduction}) = ${capacity}`);
   return places;
 }

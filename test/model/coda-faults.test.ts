@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EngineError } from "../../src/errors.ts";
 import type { RunOptions } from "../../src/model/types.ts";
+import { isScoreFault } from "../../src/model/router-faults.ts";
 import { coda } from "../../src/routing/coda.ts";
 import type { CodaOptions } from "../../src/routing/coda.ts";
 import type { Router } from "../../src/routing/router.ts";
@@ -167,6 +168,8 @@ describe.each(["albert", "gpt2", "kwt"])("on a tiny %s", (family) => {
     });
     expect(error.where).toBe("layers.1");
     expect(error.fix).not.toBe("");
+    expect(isScoreFault(error)).toBe(true);
+    expect(error.cause).toMatchObject({ layer: 1, sequence: 2, token });
   });
 
   test("a score of the key router that is no number is named as such", async () => {

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EngineError } from "../../src/errors.ts";
 import { loadFolder } from "../../src/model/load.ts";
+import { ScoreFault } from "../../src/model/router-faults.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { RunOutput, Tensor } from "../../src/model/types.ts";
 import type { SweepBatch } from "../../src/sweep/batch.ts";
@@ -87,7 +88,8 @@ describe("a point", () => {
     const broken = (run: () => Promise<unknown>): Model =>
       ({ host: model.host, setRouting: () => undefined, run }) as unknown as Model;
     const refusing = broken(async () => {
-      throw new EngineError("BAD_INPUT", fault, { where: "layers.9" });
+      const cause = new ScoreFault({ layer: 9, sequence: 8, token: 2 });
+      throw new EngineError("BAD_INPUT", fault, { where: "layers.9", cause });
     });
     const found = await evaluate(refusing, settings, ready, plain);
     expect(found).toMatchObject({ diverged: fault, metrics: {} });
