@@ -18,8 +18,13 @@ export interface LanguagePlan {
   readonly about: string;
   /** Fields of `model` for the training from scratch. */
   readonly model: Readonly<Record<string, unknown>>;
-  /** Packed sequences of both phases; null: the whole corpus. */
-  readonly pretraining: { readonly sequences: number | null; readonly tokens: number; readonly rate: number };
+  /** Packed sequences of both phases; null: the whole corpus. Tokens of a batch and the share of them that is masked are those of both. */
+  readonly pretraining: {
+    readonly sequences: number | null;
+    readonly tokens: number;
+    readonly masked: number;
+    readonly rate: number;
+  };
   readonly codaPhase: { readonly sequences: number | null };
   /** Most examples of a task that are trained on; null: all. */
   readonly limit: number | null;
@@ -150,7 +155,7 @@ function taskRun(plan: LanguagePlan, task: string, form: string, seed: number): 
 
 /** A training of masked language modelling on the books. */
 function booksRun(
-  { pretraining: { tokens } }: LanguagePlan,
+  { pretraining: { tokens, masked } }: LanguagePlan,
   run: Omit<Run, "config">,
   sequences: number | null,
   fields: Readonly<Record<string, unknown>>,
@@ -163,14 +168,15 @@ function booksRun(
       evaluation: { text: "corpus-english-books/valid.txt.gz" },
       length: LENGTH,
       limit: limits,
+      masked,
     },
     objective: "masked-language-modelling",
     head: "default",
     batch: { tokens },
     epochs: 1,
-    evaluation: { every: 250 },
-    checkpoint: { every: 50 },
-    log: 10,
+    evaluation: { every: 500 },
+    checkpoint: { every: 100 },
+    log: 20,
     seed: SEED,
     ...fields,
   };

@@ -12,7 +12,7 @@ export const languageGpu: Suite = {
     about: "6 layers of width 256",
     // The vocabulary is that of the small one.
     model: { folder: "{root}scripts/training/small-bert", config: "{root}scripts/training/larger-bert.json" },
-    pretraining: { sequences: null, tokens: 8192, rate: 7e-4 },
+    pretraining: { sequences: null, tokens: 8192, masked: 0.15, rate: 7e-4 },
     codaPhase: { sequences: null },
     limit: null,
     epochs: 10,

@@ -11,7 +11,8 @@ export const language: Suite = {
     suite: "language",
     about: "4 layers of width 128",
     model: { folder: "{root}scripts/training/small-bert" },
-    pretraining: { sequences: 32_000, tokens: 2048, rate: 1e-3 },
+    // So few tokens teach more in small batches with many of them masked: half-way 0.1 nats less than 2,048 tokens with 0.15 masked.
+    pretraining: { sequences: 32_000, tokens: 1024, masked: 0.3, rate: 1e-3 },
     codaPhase: { sequences: 8_000 },
     limit: 4000,
     epochs: 4,
