@@ -75,7 +75,8 @@ function chooseHead(
   width: number,
   eps: number,
 ): HeadPlan | null {
-  if (tensors.has("classifier.weight")) return pooledClassifier(config, shape, `${prefix}pooler`, "classifier");
+  if (tensors.has("classifier.weight"))
+    return pooledClassifier(config, shape, { pooler: `${prefix}pooler`, classifier: "classifier" });
   if (!tensors.has("predictions.dense.weight")) return null;
   return maskedLanguageHead({
     dense: "predictions.dense",

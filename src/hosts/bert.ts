@@ -124,7 +124,8 @@ function chooseHead(
 ): ReturnType<typeof pooledClassifier> | null {
   const { config, tensors } = source;
   if (hasArchitecture(config, "ForTokenClassification")) return tokenClassifier(config, shape, "classifier");
-  if (tensors.has("classifier.weight")) return pooledClassifier(config, shape, `${prefix}pooler.dense`, "classifier");
+  if (tensors.has("classifier.weight"))
+    return pooledClassifier(config, shape, { pooler: `${prefix}pooler.dense`, classifier: "classifier" });
   if (!tensors.has("cls.predictions.transform.dense.weight")) return null;
   return maskedLanguageHead({
     dense: "cls.predictions.transform.dense",

@@ -73,10 +73,10 @@ function preClassifier(config: Config, shape: HostShape): HeadPlan {
   const bind = (lookup: WeightLookup): HostHead => ({
     rows: "sequence",
     labels,
-    build: (b, { hidden, segments }, sequences) => {
+    build: (b, { hidden, segments }, sequences, leave) => {
       const first = b.op(pool, { x: hidden, segments }, { mode: "first", count: symbolOf(sequences) }).y as Value;
       const x = b.op(activation, { x: lookup.linear(b, first, "head.dense") }, { kind: "relu" }).y as Value;
-      return lookup.linear(b, x, "head.classifier");
+      return lookup.linear(b, leave(x, "pooled"), "head.classifier");
     },
   });
   return { weights: [...dense, ...last.weights], bind };

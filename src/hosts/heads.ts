@@ -9,7 +9,7 @@ import { matmul } from "../ops/matmul.ts";
 import { pool } from "../ops/pool.ts";
 import { positive } from "./config.ts";
 import type { Config } from "./config.ts";
-import type { Host, HostHead, HostShape, WeightSpec } from "./host.ts";
+import type { Host, HostHead, HostShape, LeaveOut, WeightSpec } from "./host.ts";
 import { symbolOf } from "./symbols.ts";
 import { linearWeights, normWeights, plainWeight } from "./weights.ts";
 import type { WeightLookup } from "./weights.ts";
@@ -72,15 +72,24 @@ function labelCount(config: Config): number {
 }
 
 /** tanh(pooler(h of the first token)): [sequences, d]. */
-export function poolFirst(lookup: WeightLookup): NonNullable<Host["pooler"]> {
+export function poolFirst(lookup: WeightLookup, leave: LeaveOut = (x) => x): NonNullable<Host["pooler"]> {
   return (b, { hidden, segments }, sequences) => {
     const first = b.op(pool, { x: hidden, segments }, { mode: "first", count: symbolOf(sequences) }).y as Value;
-    return apply(b, lookup.linear(b, first, "head.pooler"), "tanh");
+    return apply(b, lookup.linear(b, leave(first, "first"), "head.pooler"), "tanh");
   };
 }
 
+/** Names of a classifier behind a pooler. */
+export interface PooledNames {
+  readonly pooler: string;
+  readonly classifier: string;
+  /** In training, elements are left out before the pooler too (RoBERTa). */
+  readonly leavesFirst?: boolean;
+}
+
 /** logits = W·tanh(pooler(h of the first token)) + c: [sequences, labels]. */
-export function pooledClassifier(config: Config, shape: HostShape, pooler: string, classifier: string): HeadPlan {
+export function pooledClassifier(config: Config, shape: HostShape, names: PooledNames): HeadPlan {
+  const { pooler, classifier, leavesFirst = false } = names;
   const labels = labelCount(config);
   const { width } = shape;
   const weights = [
@@ -95,7 +104,10 @@ export function pooledClassifier(config: Config, shape: HostShape, pooler: strin
   const bind = (lookup: WeightLookup): HostHead => ({
     rows: "sequence",
     labels,
-    build: (b, stream, sequences) => lookup.linear(b, poolFirst(lookup)(b, stream, sequences), "head.classifier"),
+    build: (b, stream, sequences, leave) => {
+      const pooled = poolFirst(lookup, leavesFirst ? leave : undefined)(b, stream, sequences);
+      return lookup.linear(b, leave(pooled, "pooled"), "head.classifier");
+    },
   });
   return { weights, bind };
 }
@@ -123,7 +135,7 @@ export function tokenClassifier(config: Config, shape: HostShape, classifier: st
   const bind = (lookup: WeightLookup): HostHead => ({
     rows: "token",
     labels,
-    build: (b, { hidden }) => lookup.linear(b, hidden, "head.classifier"),
+    build: (b, { hidden }, _, leave) => lookup.linear(b, leave(hidden, "tokens"), "head.classifier"),
   });
   return { weights, bind };
 }

@@ -123,13 +123,16 @@ export interface Stream {
   readonly segments: Value;
 }
 
+/** In a training step x with some elements left out, by the name of the place; x itself everywhere else. */
+export type LeaveOut = (x: Value, place: string) => Value;
+
 /** The checkpoint's own head. */
 export interface HostHead {
   /** "token": one row of logits per token, run only when named; "sequence": one per sequence. */
   readonly rows: "token" | "sequence";
   readonly labels: number;
-  /** `sequences` is the run-time number of sequences. */
-  readonly build: (b: GraphBuilder, stream: Stream, sequences: Dim) => Value;
+  /** `sequences` is the run-time number of sequences. `leave` goes around what a classifier reads. */
+  readonly build: (b: GraphBuilder, stream: Stream, sequences: Dim, leave: LeaveOut) => Value;
 }
 
 /** The lengths of a batch, as a host needs them to fill its own run-time inputs. */

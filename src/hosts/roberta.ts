@@ -72,7 +72,11 @@ function chooseHead({ config, tensors }: HostSource, shape: HostShape, eps: numb
   if (hasArchitecture(config, "ForTokenClassification")) return tokenClassifier(config, shape, "classifier");
   // Token 0, dense, tanh, out_proj: what BERT spreads over pooler and classifier.
   if (tensors.has("classifier.dense.weight"))
-    return pooledClassifier(config, shape, "classifier.dense", "classifier.out_proj");
+    return pooledClassifier(config, shape, {
+      pooler: "classifier.dense",
+      classifier: "classifier.out_proj",
+      leavesFirst: true,
+    });
   if (!tensors.has("lm_head.dense.weight")) return null;
   return maskedLanguageHead({
     dense: "lm_head.dense",

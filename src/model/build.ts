@@ -3,6 +3,7 @@
 import type { AdapterBank } from "../adapters/bank.ts";
 import { SiteContext } from "../adapters/evaluate/context.ts";
 import { evaluateEmbedded, evaluateInvertible, promptWords, repeat } from "../adapters/evaluate/embedding.ts";
+import { leaveOut } from "../adapters/evaluate/dropout.ts";
 import type { Dropouts } from "../adapters/evaluate/dropout.ts";
 import type { Feed } from "../adapters/feeds.ts";
 import type { Fusions } from "../adapters/fusions.ts";
@@ -13,7 +14,7 @@ import { EngineError } from "../errors.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { optimize } from "../graph/passes/optimize.ts";
 import type { Graph, Value } from "../graph/value.ts";
-import type { Host, Stream } from "../hosts/host.ts";
+import type { Host, LeaveOut, Stream } from "../hosts/host.ts";
 import { reductions } from "../routing/coda.ts";
 import type { CodaPolicy } from "../routing/coda.ts";
 import type { Route } from "../routing/route.ts";
@@ -151,9 +152,11 @@ function buildHeads(draft: Draft, stream: Stream): void {
     const count = context.names.sequences;
     const whole = { hidden, segments: stream.segments };
     const read = head.rows === "token" ? tokensOf(draft, whole) : whole;
+    const { dropout = null } = draft.options;
+    const leave: LeaveOut = (x, place) => leaveOut(b, dropout, x, { rate: dropout?.head ?? 0, place: `head.${place}` });
     results.set(
       "heads.default",
-      b.scope("head", () => head.build(b, read, count)),
+      b.scope("head", () => head.build(b, read, count, leave)),
     );
   }
   signature.heads.forEach((use, index) => {

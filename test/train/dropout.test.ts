@@ -9,6 +9,7 @@ import { loadFolder } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
 import { coda } from "../../src/routing/coda.ts";
 import { SEED, dropoutsOf } from "../../src/train/dropouts.ts";
+import { objectiveOf } from "../../src/train/objectives.ts";
 import { buildEvaluation } from "../../src/train/step-graph.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import type { TrainerOptions } from "../../src/train/trainer.ts";
@@ -84,6 +85,38 @@ test("a head, at its own rate, or else at that of the checkpoint", async () => {
   expect(await rates({}, { hidden_dropout_prob: 0.1 })).toEqual([0.1, 0.1]);
   expect(await rates({}, { hidden_dropout_prob: 0.1, classifier_dropout: 0.4 })).toEqual([0.4, 0.4]);
   expect(await rates({}, {})).toEqual([]);
+});
+
+describe("the checkpoint's own head, at the rate of its configuration", () => {
+  const distilbert = { dim: 32, n_heads: 2, n_layers: 1, hidden_dim: 40, max_position_embeddings: 40, vocab_size: 30 };
+
+  test.each<[string, Readonly<Record<string, unknown>>, readonly string[], number]>([
+    ["bert", {}, ["classifier.weight"], 1],
+    ["albert", {}, ["classifier.weight"], 1],
+    ["distilbert", distilbert, ["pre_classifier.weight", "classifier.weight"], 1],
+    // Before the pooler as well.
+    ["roberta", { pad_token_id: 1 }, ["classifier.dense.weight"], 2],
+  ])("%s", async (family, fields, present, places) => {
+    const rates = { hidden_dropout_prob: 0.2, dropout: 0.2, num_labels: 3 };
+    const config = { model_type: family, ...fields, ...rates };
+    const base = family === "roberta" ? "bert" : family;
+    const model = await loadFolder(await sharedGpu(), tinyModel(base, config, 1, present).folder);
+    open.push(model);
+    const own = { outputs: ["heads.default"], objective: objectiveOf({ kind: "cross-entropy" }, "heads.default") };
+    const stepCase = { ...classes, ...own, train: { host: "all" as const }, moved: 2 };
+    const still = await checkStep(model, { ...stepCase, draft: {} });
+    const { step, deviceError, loss } = await checkStep(model, {
+      ...stepCase,
+      draft: { dropout: dropoutsOf(model.host) },
+    });
+    expect(deviceError).toBeLessThan(1e-4);
+    expect(loss).not.toBe(still.loss);
+    const found = step.built.graph.nodes.filter(
+      ({ label, scope }) => label === "dropout" && !scope.startsWith("backward"),
+    );
+    expect(found.map(({ attributes }) => attributes.rate)).toEqual(Array.from({ length: places }, () => 0.2));
+    expect(new Set(found.map(({ attributes }) => attributes.stream)).size).toBe(places);
+  });
 });
 
 const half = { dropout: { ...dropouts, hidden: 0.3 } };
