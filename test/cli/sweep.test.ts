@@ -111,6 +111,16 @@ describe("a whole sweep", () => {
     expect(errorOf(with_)).not.toBe(errorOf(without));
   });
 
+  test("takes a composition as text", async () => {
+    const given = { adapters: { a: "seq_bn", b: "seq_bn" }, axes: { router: ["norm"], reduction: [2] }, timed: 0 };
+    const stacked = await writeConfig("stacked.json", { ...given, active: "parallel-to" });
+    const unknown = await commandLine(["sweep", "--config", stacked]);
+    expect(unknown).toMatchObject({ code: 2, err: expect.stringContaining("parallel-to") });
+    const config = await writeConfig("stack.json", { ...given, active: "stack(a, b)" });
+    const { code, err } = await commandLine(["sweep", "--config", config]);
+    expect({ code, err }).toMatchObject({ code: 0 });
+  });
+
   test("says what it leaves out", async () => {
     await writeFile(folder.file("gaps.txt"), "a cat\n\nthe dog\n");
     const data = { kind: "lines", files: { lines: "gaps.txt" } };

@@ -10,6 +10,7 @@ import { metricOf } from "../../sweep/metric.ts";
 import { policyOf } from "../../sweep/policy.ts";
 import { expectSame } from "../../sweep/record.ts";
 import type { PointRecord } from "../../sweep/record.ts";
+import { setActiveField } from "../active.ts";
 import { isPreset } from "../adapter-options.ts";
 import type { Command, Io } from "../command.ts";
 import { deviceRecord, openDevice } from "../device.ts";
@@ -28,7 +29,7 @@ async function addAdapters(model: Model, { config, root }: SweepRequest, io: Io)
     const { summary } = await model.addAdapter(name, isPreset(place) ? place : resolve(root, place));
     io.stderr.write(`${summary}\n`);
   }
-  model.setActive(config.active);
+  setActiveField(model, config.active, Object.keys(config.adapters));
 }
 
 /** Refuses combinations that cannot run, before anything runs. */

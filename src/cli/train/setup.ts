@@ -1,7 +1,6 @@
 /** @file Puts onto a model what the configuration of a training adds: adapters, fusions, a head, routing. */
 
 import { resolve } from "node:path";
-import { parseComposition } from "../../adapters/composition-text.ts";
 import { fusionPresets } from "../../adapters/fusion-config.ts";
 import { adapterPresets } from "../../adapters/config/presets.ts";
 import { EngineError } from "../../errors.ts";
@@ -18,6 +17,7 @@ import type { ObjectiveSettings } from "../../train/objectives.ts";
 import type { TrainTargets } from "../../train/trainable.ts";
 import type { TrainerOptions } from "../../train/trainer.ts";
 import { isPreset } from "../adapter-options.ts";
+import { setActiveField } from "../active.ts";
 import { readBytes } from "../files.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -120,9 +120,7 @@ export async function setUp(
   const input = headInput(config, labels, root);
   if (input !== null) await model.addHead(head.name, input);
   checkHead(model, config, labels);
-  // Names may hold signs that the text of a composition gives a meaning to.
-  const named = active === null || Object.hasOwn(adapters, active);
-  model.setActive(named ? active : parseComposition(active));
+  setActiveField(model, active, Object.keys(adapters));
   if (routing !== null) model.setRouting(codaFromJson(routing.options, await routerVectors(routing, root)));
 }
 
