@@ -6,7 +6,7 @@
 // Feature: subgroups.
 // Algorithm: that of matmul.subgroup, whose header says what its shape follows from; but here a lane's 8 columns are neighbours, and
 // their share of 8 rows of W is copied as it lies. The order of a sum along N is the same in every place of a tile. Own work.
-// lib: weight-f32|weight-f16 matmul-rows matmul-epilogue-vec4 activation quad-outer-product
+// lib: weight-f32|weight-f16 matmul-rows matmul-epilogue-vec4 activation quad-outer-product quad-finish-vec4
 
 enable subgroups;
 
@@ -111,26 +111,5 @@ fn main(
     sums[60] = own_row(row15, sums[60]); sums[61] = row_x(row15, sums[61]);
     sums[62] = row_y(row15, sums[62]); sums[63] = row_diagonal(row15, sums[63]);
   }
-  if (first_column < params.columns) {
-    let at = first_column / 4u;
-    let left = columns_bias(at);
-    let right = columns_bias(at + 1u);
-    // A short sum costs less than what may follow it: results that nothing follows are written without asking row by row.
-    let plain = 4u * row_groups * plain_results();
-    for (var i = 0u; i < plain; i += 1u) {
-      let row = first_row + (i ^ lane);
-      if (row < params.rows) {
-        let place = row * (params.columns / 4u) + at;
-        y[place] = activate4(ACTIVATION, sums[i][0] + left);
-        y[place + 1u] = activate4(ACTIVATION, sums[i][1] + right);
-      }
-    }
-    for (var i = plain; i < 4u * row_groups; i += 1u) {
-      let row = first_row + (i ^ lane);
-      if (row < params.rows) {
-        finish_columns(row, at, sums[i][0], left);
-        finish_columns(row, at + 1u, sums[i][1], right);
-      }
-    }
-  }
+  finish_tile(first_row, 4u * row_groups, first_column, lane, &sums);
 }

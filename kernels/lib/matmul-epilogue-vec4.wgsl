@@ -1,5 +1,5 @@
 // What follows the sums of a matmul, four neighbouring columns at a time, for results whose width is a multiple of 4: the maths of
-// matmul-epilogue.wgsl. A bias is read from its start: it is no stack here. Needs ACTIVATION and the libraries `matmul-rows` and
+// matmul-epilogue.wgsl. The first element of the bias is a multiple of 4 too. Needs ACTIVATION and the libraries `matmul-rows` and
 // `activation`.
 
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
@@ -10,7 +10,7 @@
 fn columns_bias(at: u32) -> vec4<f32> {
   var value = vec4<f32>();
   for (var turn = params.has_bias; turn > 0u; turn -= 1u) {
-    value = bias[at];
+    value = bias[params.first_bias / 4u + at];
   }
   return value;
 }

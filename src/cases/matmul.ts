@@ -143,9 +143,42 @@ const slotCases: readonly OpCase[] = [
   product("slot 1 of 3, in f16", { ...ragged, slots: 3, slot: 1, bias: true, compute: "f16" }),
 ];
 
+/** Results of whole vectors, which `subgroup` writes eight columns at a time unless a bias begins between two vectors. */
+function wideCases(): OpCase[] {
+  const wide = { rows: 70, columns: 72, inner: 64 } as const;
+  return [
+    product("wide", wide),
+    product("wide, f16, bias, relu", { ...wide, f16: true, bias: true, activation: "relu" }),
+    product("wide, bias, gelu, residual", { ...wide, bias: true, activation: "gelu", residual: true }),
+    product("wide, rows of w", { ...wide, before: 4, behind: 3, bias: true }),
+    product("wide, rows of w, a bias between vectors", { ...wide, before: 5, behind: 3, bias: true }),
+    product("wide, rows of w from an odd one", { ...wide, before: 5, behind: 3, residual: true }),
+    product("wide, slot 1 of 3", { ...wide, slots: 3, slot: 1, bias: true }),
+    product("wide, rows of slot 2 of 4", { ...wide, slots: 4, slot: 2, before: 4, behind: 4, bias: true }),
+    product("wide, rows of slot 2 of 4, a bias between vectors", {
+      ...wide,
+      slots: 4,
+      slot: 2,
+      before: 4,
+      behind: 3,
+      bias: true,
+    }),
+    product("wide, gather, residual", { ...wide, gather: 66, bias: true, residual: true }),
+    product("wide, scatter", { ...wide, targets: 90, bias: true }),
+    product("wide, gather, residual, scatter, weight", {
+      ...wide,
+      gather: 41,
+      targets: 70,
+      bias: true,
+      residual: true,
+      weight: true,
+    }),
+    strayIndices({ columns: 16, rows: 18 }, "wide, stray indices"),
+  ];
+}
+
 /** A gathered index past x is a row of zeros, a scattered one past base is skipped. */
-function strayIndices(more: Partial<Options> = {}): OpCase {
-  const name = more.transposed === true ? "transposed, stray indices" : "stray indices";
+function strayIndices(more: Partial<Options> = {}, name = "stray indices"): OpCase {
   const stray = product(name, { rows: 9, columns: 12, inner: 16, gather: 6, targets: 11, bias: true, ...more });
   const inputs = (): Record<string, CaseTensor> => {
     const made = stray.inputs();
@@ -241,7 +274,7 @@ function transposedCases(): OpCase[] {
     ...(["dominant", "alternating", "denormal"] as const).map((kind) =>
       product(`transposed, ${kind}`, { rows: 9, columns: 16, inner: 48, x: hardRows(kind, 9, 48), ...form }),
     ),
-    strayIndices(form),
+    strayIndices(form, "transposed, stray indices"),
     timed(512, 768, 768, { ...form, bias: false }, " transposed"),
     timed(512, 768, 3072, { ...form, bias: false }, " transposed"),
     timed(512, 3072, 768, { ...form, bias: false }, " transposed"),
@@ -285,6 +318,7 @@ export const matmulCases: CaseTable = {
     }),
     product("f16, gather, scatter", { ...ragged, f16: true, gather: 41, targets: 70 }),
     ...slotCases,
+    ...wideCases(),
     ...halfCases(),
     strayIndices(),
     ...transposedCases(),

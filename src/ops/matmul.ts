@@ -206,6 +206,17 @@ function kernelOf(variant: MatmulVariant, transposed: boolean): string {
   return name === "" ? "matmul" : `matmul.${name}`;
 }
 
+/** The libraries that write the results of a kernel which leaves the choice: eight columns at a time where widths allow it. */
+function endOf(call: OpCall<MatmulAttributes>, variant: MatmulVariant): readonly string[] {
+  const { inputs, attributes } = call;
+  const { transposed = false, firstRow = 0, rowCount = 0, slot, slotRows = rowCount } = attributes;
+  if (variant !== "subgroup" || transposed) return [];
+  const { columns } = extent(call);
+  const aligned = firstRow % 4 === 0 && (slot === undefined || slotRows % 4 === 0);
+  const wide = columns % 8 === 0 && (inputs.bias === undefined || aligned);
+  return wide ? ["matmul-epilogue-vec4", "quad-finish-vec4"] : ["matmul-epilogue", "quad-finish"];
+}
+
 function matmulLaunch(call: OpCall<MatmulAttributes>, variant: MatmulVariant, device: DeviceTraits): Launch {
   const { inputs, attributes } = call;
   const { transposed = false } = attributes;
@@ -215,7 +226,7 @@ function matmulLaunch(call: OpCall<MatmulAttributes>, variant: MatmulVariant, de
   return {
     kernel: kernelOf(variant, transposed),
     constants: { ...constants, ACTIVATION: activationCode(attributes.activation ?? "identity") },
-    libs: [inputs.w?.element === "f16" ? "weight-f16" : "weight-f32"],
+    libs: [inputs.w?.element === "f16" ? "weight-f16" : "weight-f32", ...endOf(call, variant)],
     uniform: {
       rows,
       columns,
