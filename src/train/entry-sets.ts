@@ -15,6 +15,8 @@ export interface EntrySets {
   readonly sets: Readonly<Partial<Record<SetName, LoopSet>>>;
   readonly part: (set: SetName, examples: readonly number[], epoch: number) => StepPart;
   readonly signal: AbortSignal;
+  /** Entries of a higher layer are not computed. */
+  readonly highest: number;
   /** Called with how many examples of all are done. */
   readonly progress: (done: number, total: number) => void;
 }
@@ -39,7 +41,10 @@ export async function computeEntries(model: Model, trainer: Trainer, work: Entry
   if (first === undefined) return null;
   const layer = await trainer.lowest(work.part(first[0], first[1].parts[0] as readonly number[], EVALUATION_EPOCH));
   const rows = sets.reduce((sum, [, { lengths }]) => sum + lengths.reduce((total, length) => total + length, 0), 0);
-  if (layer === null || layer === 0 || 4 * rows * model.host.shape.width > MOST_BYTES) return null;
+  const { shape } = model.host;
+  // Below the first layer ids are only looked up, but of audio and images the front end is computed.
+  const lowest = shape.input.kind === "ids" ? 1 : 0;
+  if (layer === null || layer < lowest || layer > work.highest || 4 * rows * shape.width > MOST_BYTES) return null;
   const cache = new EntryCache(model, layer);
   const total = sets.reduce((sum, [, { lengths }]) => sum + lengths.length, 0);
   let done = 0;

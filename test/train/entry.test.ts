@@ -2,10 +2,16 @@
 
 import { describe, expect, test } from "vitest";
 import { coda } from "../../src/routing/coda.ts";
+import { normal } from "../../src/random.ts";
 import { EntryCache, entryOf } from "../../src/train/entry.ts";
+import { computeEntries } from "../../src/train/entry-sets.ts";
 import { Trainer } from "../../src/train/trainer.ts";
-import type { StepReport, TrainerOptions } from "../../src/train/trainer.ts";
+import type { StepPart, StepReport, TrainerOptions } from "../../src/train/trainer.ts";
 import { ids, labels, model, options } from "./trainer-case.ts";
+
+/** Of a clip of the tiny KWT: its samples, and frames with the class token. */
+const SAMPLES = 64;
+const ROWS = 8;
 
 describe("a training that begins at a layer", () => {
   test("takes the same steps as one that computes what is below, and launches nothing there", async () => {
@@ -52,6 +58,47 @@ describe("a training that begins at a layer", () => {
     expect(await lowestOf({ host: ["layers.1."] })).toBe(1);
     of.setRouting(coda({ reduction: [null, 2], epsilon: 0.5 }));
     expect(await lowestOf({ routers: true })).toBe(1);
+  });
+
+  test("of audio begins behind the front end, of ids not at the first layer", async () => {
+    const audio = [1, 2, 3].map((seed) => normal(seed, SAMPLES));
+    const of = await model({ family: "kwt" });
+    const trainer = await Trainer.create(of, options);
+    const work = {
+      sets: { train: { lengths: audio.map(() => ROWS), parts: [[0, 1], [2]] } },
+      part: (_: string, examples: readonly number[]) => ({
+        input: { audio: examples.map((at) => audio[at] as Float32Array) },
+        targets: examples.map((at) => labels[at] as number),
+      }),
+      signal: new AbortController().signal,
+      highest: 0,
+      progress: () => undefined,
+    };
+    const entries = await computeEntries(of, trainer, work);
+    expect(entries?.layer).toBe(0);
+    const [plain, entered] = [work.part, entries?.part].map((part) => part?.("train", [2, 0, 1], 0) as StepPart);
+    // Of both the graph's own scope holds what is neither of a layer nor of a head.
+    const launches = async (part: StepPart): Promise<string[]> =>
+      (await trainer.explain(part)).steps.flatMap(({ scope, op }) => (scope === "" ? [op] : []));
+    expect(await launches(plain as StepPart)).toEqual(expect.arrayContaining(["matmul", "embedding"]));
+    // What the way back begins with.
+    expect(await launches(entered as StepPart)).toEqual(["fill"]);
+    const losses = await Promise.all(
+      [plain, entered].map(async (part) => (await trainer.evaluate(part as StepPart)).loss),
+    );
+    expect(losses[1]).toBeCloseTo(losses[0] as number, 5);
+    await trainer.step([entered as StepPart], { learningRate: 0.01 });
+    await trainer.dispose();
+    const text = await model();
+    const other = await Trainer.create(text, options);
+    const sets = { train: { lengths: ids.map(({ length }) => length), parts: [[0, 1, 2, 3]] } };
+    const part = () => ({ input: { ids }, targets: labels });
+    expect(await computeEntries(text, other, { ...work, sets, part })).toBeNull();
+    // Above the highest layer that is asked for.
+    text.dropAdapters({ layers: 1 });
+    expect(await computeEntries(text, other, { ...work, sets, part })).toBeNull();
+    expect((await computeEntries(text, other, { ...work, sets, part, highest: 2 }))?.layer).toBe(1);
+    await other.dispose();
   });
 
   test("puts batches together from what was computed of other batches", async () => {

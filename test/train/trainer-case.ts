@@ -26,11 +26,16 @@ afterEach(async () => {
   for (const one of open.splice(0)) await one.dispose();
 });
 
-/** A BERT, of two layers unless its configuration is changed; `present` names tensors by which it knows a head of its own. Disposed behind the test. */
+/** A BERT or another host, of two layers unless its configuration is changed; `present` names tensors by which it knows a head of its own. Disposed behind the test. */
 export async function model(
-  change: { readonly config?: Record<string, unknown>; readonly present?: readonly string[] } = {},
+  change: {
+    readonly family?: string;
+    readonly config?: Record<string, unknown>;
+    readonly present?: readonly string[];
+  } = {},
 ): Promise<Model> {
-  const made = await loadFolder(await sharedGpu(), tinyModel("bert", change.config ?? {}, 1, change.present).folder);
+  const { family = "bert" } = change;
+  const made = await loadFolder(await sharedGpu(), tinyModel(family, change.config ?? {}, 1, change.present).folder);
   open.push(made);
   await made.addAdapter("task", "seq_bn");
   await made.addHead("task", { config: { head_type: "classification", num_labels: 3, layers: 1 } });

@@ -144,13 +144,16 @@ async function withEntries(
   { prepared, trainer, io }: { prepared: Prepared; trainer: Trainer; io: Io },
 ): Promise<Standing> {
   const { config } = request;
-  if (!config.cache || config.hostDropout > 0 || prepared.masking !== null || base.drop?.kind === "robust") return base;
-  base.drop?.apply(base.drop.layers);
+  if (!config.cache || config.hostDropout > 0 || prepared.masking !== null) return base;
+  // Layers that are dropped in some steps only are not always the same; what enters the first one is.
+  const robust = base.drop?.kind === "robust";
+  base.drop?.apply(robust ? 0 : base.drop.layers);
   let shown: Progress | null = null;
   try {
     const entries = await computeEntries(model, trainer, {
       sets: prepared.parts,
       part: base.part,
+      highest: robust ? 0 : model.host.shape.layers,
       signal: io.signal,
       progress: (done, total) => {
         shown ??= startProgress(io, "below", total, "examples");
