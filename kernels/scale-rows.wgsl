@@ -1,11 +1,13 @@
-// Every row times its own number: y[r, c] = x[r, c] * weight[rows[r]], or weight[r] without rows.
+// Every row times its own number: y[r, c] = x[r, c] * weight[rows[r]], or weight[r] without rows; with REPEAT one row times every
+// number: y[r, c] = x[0, c] * weight[r].
 //
-// x [R, WIDTH], weight [B], rows? [R] (a row past B stands for the weight 0) -> y [R, WIDTH]
+// x [R or 1, WIDTH], weight [B], rows? [R] (a row past B stands for the weight 0) -> y [R, WIDTH]
 // Bindings: 4 storage buffers. Workgroup memory: none. Own work.
 // lib: item-vec4|item-scalar
 // --- parameters
 const WIDTH: u32 = 768u; // a multiple of ITEM
 const HAS_ROWS: bool = true;
+const REPEAT: bool = false;
 const WORKGROUP: u32 = 64u;
 // --- end parameters
 
@@ -40,7 +42,8 @@ fn main(
   if (at < params.weights) {
     factor = weight[at];
   }
+  let source = select(row, 0u, REPEAT) * ITEMS;
   for (var column = lane; column < ITEMS; column += WORKGROUP) {
-    y[row * ITEMS + column] = x[row * ITEMS + column] * factor;
+    y[row * ITEMS + column] = x[source + column] * factor;
   }
 }

@@ -32,8 +32,25 @@ function scaled(rows: number, width: number, selected: boolean): OpCase {
   };
 }
 
+/** One row, which every number multiplies. */
+function repeated(rows: number, width: number): OpCase {
+  return {
+    name: `1 x ${width}, repeated ${rows} times`,
+    attributes: { repeat: true },
+    inputs: () => ({
+      x: { shape: [1, width], data: normal(width, width) },
+      weight: { shape: [rows], data: normal(rows + 1, rows), rows: "rows" },
+    }),
+    tolerance: 2 ** -23,
+  };
+}
+
 /** Cases of `scale-rows`. */
 export const scaleRowsCases: CaseTable = {
   stem: "scale-rows",
-  cases: SHAPES.flatMap(([rows, width]) => [scaled(rows, width, false), scaled(rows, width, true)]),
+  cases: SHAPES.flatMap(([rows, width]) => [
+    scaled(rows, width, false),
+    scaled(rows, width, true),
+    repeated(rows, width),
+  ]),
 };

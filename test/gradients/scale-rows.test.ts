@@ -1,8 +1,9 @@
 /** @file The gradient rule of `scale-rows`. */
 
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import type { Value } from "../../src/graph/value.ts";
 import { gatherRows } from "../../src/ops/gather-rows.ts";
+import type { TensorType } from "../../src/ops/op.ts";
 import { scaleRows } from "../../src/ops/scale-rows.ts";
 import { checkGradient } from "./check-gradient.ts";
 import { NOWHERE, numbers, selected, table } from "./sources.ts";
@@ -41,6 +42,25 @@ test("weights through indices that the device finds", async () => {
       return [b.op(scaleRows, { x, weight: values.weight, rows: indices }, {}).y as Value];
     },
   });
+});
+
+test.each([
+  [1, 1],
+  [5, 3],
+  [17, 8],
+])("one row, repeated: %i x %i", async (rows, width) => {
+  await checkGradient({
+    sources: { x: numbers(1, [1, width]), weight: numbers(2, [rows]) },
+    build: (b, { x, weight }) => [b.op(scaleRows, { x, weight }, { repeat: true }).y as Value],
+  });
+});
+
+test("more rows than one, or indices, are not repeated", () => {
+  const of = (shape: readonly number[]): TensorType => ({ shape, element: "f32" });
+  const infer = (x: TensorType, rows: object): unknown =>
+    scaleRows.infer({ x, weight: of([3]), ...rows }, { repeat: true });
+  expect(() => infer(of([2, 4]), {})).toThrow("scale-rows: x axis 0, which is repeated, is 2, expected 1");
+  expect(() => infer(of([1, 4]), { rows: { shape: [3], element: "u32" } })).toThrow("repeat does not take rows");
 });
 
 test.each(["x", "weight"])("%s alone", async (parameter) => {

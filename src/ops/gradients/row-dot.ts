@@ -2,7 +2,6 @@
 
 import type { GradientRule } from "../gradient.ts";
 import { gradientOf, inputOf } from "../gradient.ts";
-import { matmul } from "../matmul.ts";
 import { scaleRows } from "../scale-rows.ts";
 import { sumRows } from "../sum-rows.ts";
 
@@ -16,13 +15,9 @@ export const rowDotRule: GradientRule = (b, call) => {
       ...(call.wants("w") ? { w: b.op(scaleRows, { x, weight: dy }, {}).y } : {}),
     };
   }
-  const outer = (): typeof dy => {
-    // ∂y wᵀ: a product with one inner column.
-    const column = b.reshape(dy, [...dy.type.shape, 1]);
-    return b.op(matmul, { x: column, w: b.reshape(w, [...w.type.shape, 1]) }, {}).y as typeof dy;
-  };
+  const row = b.reshape(w, [1, ...w.type.shape]);
   return {
-    ...(call.wants("x") ? { x: outer() } : {}),
+    ...(call.wants("x") ? { x: b.op(scaleRows, { x: row, weight: dy }, { repeat: true }).y } : {}),
     ...(call.wants("w") ? { w: b.op(sumRows, { x, weight: dy }, {}).y } : {}),
   };
 };
