@@ -113,6 +113,9 @@ function product(name: string, options: Options): OpCase {
   };
 }
 
+/** All that may surround a product but an activation. */
+const everything = { gather: 41, targets: 70, bias: true, residual: true, weight: true } as const;
+
 /** Stacks of matrices, the slot of which is a run-time size: first, middle and last slots, all variants, slices of a slot. */
 const slotCases: readonly OpCase[] = [
   product("slot 0 of 3", { ...ragged, slots: 3, slot: 0, bias: true }),
@@ -165,14 +168,7 @@ function wideCases(): OpCase[] {
     }),
     product("wide, gather, residual", { ...wide, gather: 66, bias: true, residual: true }),
     product("wide, scatter", { ...wide, targets: 90, bias: true }),
-    product("wide, gather, residual, scatter, weight", {
-      ...wide,
-      gather: 41,
-      targets: 70,
-      bias: true,
-      residual: true,
-      weight: true,
-    }),
+    product("wide, gather, residual, scatter, weight", { ...wide, ...everything }),
     strayIndices({ columns: 16, rows: 18 }, "wide, stray indices"),
   ];
 }
@@ -260,14 +256,7 @@ function transposedCases(): OpCase[] {
     product("transposed, rows of w", { ...wide, before: 5, behind: 3, bias: true }),
     product("transposed, gather, residual", { ...wide, gather: 66, residual: true }),
     product("transposed, scatter", { ...wide, targets: 90, bias: true }),
-    product("transposed, gather, residual, scatter, weight", {
-      ...wide,
-      gather: 41,
-      targets: 70,
-      bias: true,
-      residual: true,
-      weight: true,
-    }),
+    product("transposed, gather, residual, scatter, weight", { ...wide, ...everything }),
     product("transposed, narrow, gather, scatter, weight", { ...narrow, gather: 4, targets: 7, weight: true }),
     product("transposed, slot 1 of 3", { ...wide, slots: 3, slot: 1, bias: true }),
     product("transposed, rows of slot 2 of 4, f16", { ...wide, slots: 4, slot: 2, before: 5, behind: 3, f16: true }),
@@ -299,14 +288,7 @@ export const matmulCases: CaseTable = {
     product("gather", { ...ragged, gather: 37, bias: true }),
     product("gather, residual", { ...ragged, gather: 66, residual: true }),
     product("scatter", { ...ragged, targets: 90, bias: true }),
-    product("gather, residual, scatter, weight", {
-      ...ragged,
-      gather: 41,
-      targets: 70,
-      bias: true,
-      residual: true,
-      weight: true,
-    }),
+    product("gather, residual, scatter, weight", { ...ragged, ...everything }),
     product("narrow, gather, scatter, weight", { rows: 6, columns: 5, inner: 9, gather: 4, targets: 7, weight: true }),
     product("one row, gather, scatter, weight", {
       rows: 6,

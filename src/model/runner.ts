@@ -174,7 +174,7 @@ export class Runner {
       programs: parts.programs,
       types: (batch.arrays.types as Uint32Array | undefined) ?? null,
       keys: () => sequenceKeys(batch, shape),
-      named: namedRows(routing, shape.layers),
+      named: rowsNamedBy(routing, shape.layers),
       slots: Object.fromEntries(heads.map((name, index) => [headSlot(index), this.#heads.slotOf(name)])),
     });
     checkPositions(lengths, shape.maxTokens);
@@ -241,7 +241,7 @@ function lastStage({ source }: Lengths): Stage {
 }
 
 /** What the tables of rows named from outside are filled from. */
-function namedRows(routing: Routing | null, layers: number): LengthParts["named"] {
+function rowsNamedBy(routing: Routing | null, layers: number): LengthParts["named"] {
   const given = routing?.policy.router.given;
   if (routing === null || given === undefined) return undefined;
   // A dense layer, which has no factor, has no such table.

@@ -209,7 +209,7 @@ function kernelOf(variant: MatmulVariant, transposed: boolean): string {
 /** The libraries that write the results of a kernel which leaves the choice: eight columns at a time where widths allow it. */
 function endOf(call: OpCall<MatmulAttributes>, variant: MatmulVariant): readonly string[] {
   const { inputs, attributes } = call;
-  const { transposed = false, firstRow = 0, rowCount = 0, slot, slotRows = rowCount } = attributes;
+  const { transposed = false, firstRow = 0, slot, slotRows = attributes.rowCount as number } = attributes;
   if (variant !== "subgroup" || transposed) return [];
   const { columns } = extent(call);
   const aligned = firstRow % 4 === 0 && (slot === undefined || slotRows % 4 === 0);

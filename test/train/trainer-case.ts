@@ -26,7 +26,10 @@ afterEach(async () => {
   for (const one of open.splice(0)) await one.dispose();
 });
 
-/** A BERT or another host, of two layers unless its configuration is changed; `present` names tensors by which it knows a head of its own. Disposed behind the test. */
+/**
+ * A BERT or another host, of two layers unless its configuration is changed; `present` names tensors by which it knows a head of its own.
+ * Disposed behind the test.
+ */
 export async function model(
   change: {
     readonly family?: string;
