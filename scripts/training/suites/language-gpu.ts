@@ -13,7 +13,7 @@ export const languageGpu: Suite = {
     // The vocabulary is that of the small one.
     model: { folder: "{root}scripts/training/small-bert", config: "{root}scripts/training/larger-bert.json" },
     pretraining: { sequences: null, tokens: 8192, masked: 0.15, rate: 7e-4 },
-    codaPhase: { sequences: null },
+    codaPhase: { sequences: null, reductionFactor: 4 },
     limit: null,
     epochs: 10,
     denseSeeds: [1, 2, 3],

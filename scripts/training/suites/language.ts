@@ -13,7 +13,7 @@ export const language: Suite = {
     model: { folder: "{root}scripts/training/small-bert" },
     // So few tokens teach more in small batches with many of them masked: half-way 0.1 nats less than 2,048 tokens with 0.15 masked.
     pretraining: { sequences: 32_000, tokens: 1024, masked: 0.3, rate: 1e-3 },
-    codaPhase: { sequences: 8_000 },
+    codaPhase: { sequences: 8_000, reductionFactor: 2 },
     limit: 4000,
     epochs: 4,
     denseSeeds: [1],
