@@ -31,10 +31,10 @@ export interface LanguagePlan {
   readonly codaPhase: { readonly sequences: number | null; readonly reductionFactor: number };
   /** Most examples of a task that are trained on; null: all. */
   readonly limit: number | null;
-  readonly epochs: number;
   /** Seeds of dense runs; routed ones have three. */
   readonly denseSeeds: readonly number[];
-  readonly tasks: readonly string[];
+  /** Tasks and their epochs. */
+  readonly tasks: Readonly<Record<string, number>>;
   /** Of pretraining, CoDA phase, a task; null: none are stated. */
   readonly minutes: readonly [number, number, number] | null;
 }
@@ -137,7 +137,7 @@ const FORMS: Readonly<Record<string, Form>> = {
 };
 
 function taskRun(plan: LanguagePlan, task: string, form: string, seed: number): Run {
-  const { suite, limit, epochs, minutes } = plan;
+  const { suite, limit, tasks, minutes } = plan;
   const { data, about, evaluation } = languageTasks[task] as Task;
   const { about: how, routing } = FORMS[form] as Form;
   const least = evaluation === undefined ? {} : { evaluation };
@@ -147,9 +147,9 @@ function taskRun(plan: LanguagePlan, task: string, form: string, seed: number): 
     data: { ...data, ...limits, long: "cut", length: LENGTH },
     adapters: { [task]: `{work}/${suite}/coda-phase/adapters/light` },
     ...routing(plan),
-    schedule: { kind: "linear", learningRate: 2e-3, warmup: 0.06 },
+    schedule: { kind: "linear", learningRate: 4e-3, warmup: 0.06 },
     batch: { sequences: 32 },
-    epochs,
+    epochs: tasks[task],
     checkpoint: { every: 50 },
     seed,
   };
@@ -208,7 +208,7 @@ export function languageRuns(plan: LanguagePlan): Run[] {
       train: { head: false },
       schedule: { kind: "linear", learningRate: 1e-3, warmup: 0.05 },
     }),
-    ...tasks.flatMap((task) =>
+    ...Object.keys(tasks).flatMap((task) =>
       Object.entries(FORMS).flatMap(([form, { seeds }]) => seeds(plan).map((seed) => taskRun(plan, task, form, seed))),
     ),
   ];

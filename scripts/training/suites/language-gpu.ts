@@ -15,9 +15,8 @@ export const languageGpu: Suite = {
     pretraining: { sequences: null, tokens: 8192, masked: 0.15, rate: 7e-4 },
     codaPhase: { sequences: null, reductionFactor: 4 },
     limit: null,
-    epochs: 10,
     denseSeeds: [1, 2, 3],
-    tasks: ["snips", "trec", "subj", "banking77", "clinc150", "sst2"],
+    tasks: { snips: 10, trec: 10, subj: 10, banking77: 10, clinc150: 10, sst2: 10 },
     minutes: null,
   }),
 };

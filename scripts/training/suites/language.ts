@@ -15,9 +15,8 @@ export const language: Suite = {
     pretraining: { sequences: 32_000, tokens: 1024, masked: 0.3, rate: 1e-3 },
     codaPhase: { sequences: 8_000, reductionFactor: 2 },
     limit: 4000,
-    epochs: 4,
     denseSeeds: [1],
-    tasks: ["snips", "trec", "subj"],
-    minutes: [110, 12, 3],
+    tasks: { snips: 4, trec: 6, subj: 3 },
+    minutes: [110, 12, 4],
   }),
 };
