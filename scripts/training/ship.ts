@@ -2,7 +2,7 @@
  * @file Puts the model together that comes along with this package: `npx tsx scripts/training/ship.ts`, after the suite `language`.
  *
  * The encoder of the pretraining, and of every task the routed adapter of the seed that was best on the evaluation set, with its head and
- * its routers, in half precision, into models/english-small. Options: `--work FOLDER` and `--results FOLDER` as run.ts has them, `--out FOLDER`.
+ * its routers, and the dense one to compare with, in half precision, into models/english-small. Options: `--work FOLDER` and `--results FOLDER` as run.ts has them, `--out FOLDER`.
  */
 
 import { readFile, writeFile } from "node:fs/promises";
@@ -48,6 +48,8 @@ const TASKS: Readonly<Record<string, ShippedTask>> = {
   },
 };
 
+const denseOf = (name: string): string => `${name}-dense`;
+
 /** The run of the seed that was best while it was trained. Test sets choose nothing. */
 async function bestRun(task: string): Promise<string> {
   const runs = await Promise.all(
@@ -60,8 +62,8 @@ async function bestRun(task: string): Promise<string> {
   return runs.reduce((best, one) => (one.value > best.value ? one : best)).id;
 }
 
-async function ship(model: Model, name: string, { trained, labels }: ShippedTask): Promise<void> {
-  const run = join(values.work, SUITE, await bestRun(trained));
+/** Writes what a run has trained under another name, which stays active. */
+async function shipAdapter(model: Model, name: string, run: string, { trained, labels }: ShippedTask): Promise<void> {
   await model.addAdapter(name, join(run, "adapters", trained));
   if (labels !== undefined) {
     const { config, tensors } = model.contents.head(name);
@@ -74,6 +76,13 @@ async function ship(model: Model, name: string, { trained, labels }: ShippedTask
   await saveAdapter(model, name, folder, half);
   await saveHead(model, name, folder, half);
   model.setActive(name);
+}
+
+async function shipTask(model: Model, name: string, task: ShippedTask): Promise<void> {
+  const folderOf = (run: string): string => join(values.work, SUITE, run);
+  await shipAdapter(model, denseOf(name), folderOf(`${task.trained}-dense-seed1`), task);
+  const run = folderOf(await bestRun(task.trained));
+  await shipAdapter(model, name, run, task);
   model.setRouting(await loadRouters(join(run, "routers.safetensors")));
   await saveRouters(model, join(values.out, "routers", `${name}.safetensors`));
   model.setRouting(null);
@@ -82,10 +91,10 @@ async function ship(model: Model, name: string, { trained, labels }: ShippedTask
 const gpu = await openGpu({ adapter: "auto" });
 const model = await loadModel(gpu, join(values.work, SUITE, "pretraining/model"));
 await saveModel(model, values.out, { precision: "f16" });
-for (const [name, task] of Object.entries(TASKS)) await ship(model, name, task);
+for (const [name, task] of Object.entries(TASKS)) await shipTask(model, name, task);
 const tasks = Object.entries(TASKS).map(([name, { trained, about }]) => [
   name,
-  { about, data: { ...languageTasks[trained]?.data, long: "cut" } },
+  { about, dense: denseOf(name), data: { ...languageTasks[trained]?.data, long: "cut" } },
 ]);
 await writeFile(join(values.out, "tasks.json"), `${JSON.stringify({ tasks: Object.fromEntries(tasks) }, null, 2)}\n`);
 await model.dispose();

@@ -9,10 +9,10 @@ import { measure, speedUp } from "./harness.ts";
 import type { BenchContext, Candidate, Repeats, Timing } from "./harness.ts";
 import { compareModel } from "./model-truth.ts";
 
-/** A task of a model. */
+/** A task of a model: two adapters, each with a head of its name, and each run as it was trained. */
 export interface TaskToRun {
-  /** Of its adapter and its head. */
-  readonly name: string;
+  readonly dense: string;
+  readonly routed: string;
   readonly texts: readonly string[];
   readonly routing: CodaPolicy;
 }
@@ -48,14 +48,15 @@ function unitsOf(model: Model, name: string): number {
 /** Runs a task; the model is dense and without an active adapter afterwards. */
 export async function runTask(
   model: Model,
-  { name, texts, routing }: TaskToRun,
+  { texts, routing, ...adapters }: TaskToRun,
   repeats: Repeats,
   context: BenchContext,
 ): Promise<TaskResult> {
   const input = { texts };
   const outputs = new Map<string, RunOutput>();
-  const bottleneck = unitsOf(model, name);
-  const candidate = (form: string, policy: CodaPolicy | null): Candidate => {
+  const candidate = (form: "dense" | "routed", policy: CodaPolicy | null): Candidate => {
+    const name = adapters[form];
+    const bottleneck = unitsOf(model, name);
     const options = { outputs: [`heads.${name}`, ...(policy === null ? [] : ["routing"])] };
     const run = async (): Promise<RunOutput> => {
       model.setActive(name);
@@ -76,11 +77,11 @@ export async function runTask(
   try {
     const candidates = [candidate("dense", null), candidate("routed", routing)];
     const [dense, routed] = (await measure(candidates, repeats, context)) as [Timing, Timing];
-    const form = (timing: Timing): TaskForm => {
-      const output = outputs.get(timing.name) as RunOutput;
-      return { predicted: answersOf(output, name), output, timing };
+    const form = (name: "dense" | "routed", timing: Timing): TaskForm => {
+      const output = outputs.get(name) as RunOutput;
+      return { predicted: answersOf(output, adapters[name]), output, timing };
     };
-    return { dense: form(dense), routed: form(routed), speedUp: speedUp(dense, routed) };
+    return { dense: form("dense", dense), routed: form("routed", routed), speedUp: speedUp(dense, routed) };
   } finally {
     model.setRouting(null);
     model.setActive(null);

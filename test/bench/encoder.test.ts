@@ -4,8 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Encoder } from "../../src/bench/encoder.ts";
 import type { EncoderSizes } from "../../src/bench/encoder.ts";
 import { encoderCandidate } from "../../src/bench/encoder-run.ts";
-import { allForms } from "../../src/bench/encoder-table.ts";
-import { runMainJob } from "../../src/bench/main-job.ts";
+import { allForms, measureForms } from "../../src/bench/encoder-table.ts";
 import { kernelCandidates } from "../../src/bench/kernel-run.ts";
 import { peakCase, peakFma, peakReference } from "../../src/bench/peak-fma.ts";
 import { Arena } from "../../src/graph/arena.ts";
@@ -117,12 +116,11 @@ describe("encoder bench", () => {
   test("frees everything", async () => {
     const gpu = await sharedGpu();
     const before = gpu.memory;
-    const batches = [{ name: "2 × 9", lengths: [9, 9] }];
-    const { rows } = await runMainJob(
-      gpu,
-      { sizes: tiny, batches, reductions: [3], repeats: { warmup: 0, rounds: 1 } },
-      quiet,
-    );
+    const own = await Encoder.create(gpu, tiny, 1);
+    const repeats = { warmup: 0, rounds: 1 };
+    const table = { suite: "test", batch: "2 × 9", lengths: [9, 9], forms: allForms([3]), repeats };
+    const rows = await measureForms(own, table, quiet);
+    await own.dispose();
     expect(gpu.memory).toEqual(before);
     expect(rows.map(({ name }) => name)).toEqual([
       "2 × 9, dense",

@@ -24,10 +24,20 @@ function inConsumer(code: string): unknown {
 }
 
 describe("the tarball", () => {
-  test("holds the build, its sources and the kernels, and nothing else", () => {
+  test("holds the build, its sources, the kernels and what start shows, and nothing else", () => {
     const folder = join(packed.consumer, "node_modules/adapters-webgpu");
     const names = readdirSync(folder).filter((name) => name !== "node_modules");
-    expect(names.sort()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "dist", "kernels", "package.json", "src"]);
+    expect(names.sort()).toEqual([
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "dist",
+      "examples",
+      "kernels",
+      "models",
+      "package.json",
+      "src",
+    ]);
     expect(readFileSync(join(folder, "LICENSE"), "utf8")).toContain("Apache License");
     // Every file of the build points back to a source that is there: "go to definition" lands in TypeScript.
     const map = JSON.parse(readFileSync(join(folder, "dist/index.d.ts.map"), "utf8")) as { sources: string[] };

@@ -52,6 +52,8 @@ export function packAndInstall(): Packed {
     "tsconfig.build.json",
     "src",
     "kernels",
+    "models",
+    "examples",
     "LICENSE",
     "README.md",
     "CHANGELOG.md",

@@ -60,13 +60,14 @@ export async function publicScores(model: Model, task: StartTask, folder: string
   const right = { dense: 0, routed: 0 };
   let done = 0;
   try {
-    model.setActive(task.name);
     for (const form of ["dense", "routed"] as const) {
+      const adapter = form === "dense" ? task.dense : task.name;
+      model.setActive(adapter);
       model.setRouting(form === "dense" ? null : task.routing);
       for (const places of parts) {
         io.signal.throwIfAborted();
         const { input, targets } = partOf(examples, places, OBJECTIVE, null, 0);
-        const answers = answersOf(await model.run(input, { outputs: [`heads.${task.name}`] }), task.name);
+        const answers = answersOf(await model.run(input, { outputs: [`heads.${adapter}`] }), adapter);
         right[form] += answers.filter((answer, at) => answer === targets[at]).length;
         progress.update((done += places.length));
       }

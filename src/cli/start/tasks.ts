@@ -10,9 +10,11 @@ import { loadModel, loadRouters } from "../../node.ts";
 import type { CodaPolicy } from "../../routing/coda.ts";
 import { readJson, readText } from "../files.ts";
 
-/** A task of the model: an adapter and a head of this name, and routers. */
+/** A task of the model: an adapter and a head of this name, and the routers that they were trained with. */
 export interface StartTask {
   readonly name: string;
+  /** Name of the adapter and the head that were trained with every token on the heavy path. */
+  readonly dense: string;
   readonly about: string;
   /** Names of the classes, by index. */
   readonly labels: readonly string[];
@@ -41,7 +43,7 @@ function labelsOf(model: Model, name: string): string[] {
 }
 
 /**
- * Loads a folder with a model, `tasks.json`, and for each task `adapters/NAME` and `routers/NAME.safetensors`.
+ * Loads a folder with a model, `tasks.json`, and for each task two folders of `adapters/` and `routers/NAME.safetensors`.
  * @throws EngineError as `loadModel`, `addAdapter` and `loadRouters` do
  */
 export async function loadStartModel(gpu: Gpu, folder: string): Promise<StartModel> {
@@ -50,14 +52,16 @@ export async function loadStartModel(gpu: Gpu, folder: string): Promise<StartMod
   try {
     const loaded: StartTask[] = [];
     for (const [name, value] of Object.entries(objectField(tasks, "tasks", null))) {
-      const { about, data } = objectField(value, `tasks.${name}`, ["about", "data"]);
-      await model.addAdapter(name, join(folder, "adapters", name));
+      const fields = objectField(value, `tasks.${name}`, ["about", "dense", "data"]);
+      const dense = textField(fields.dense, `tasks.${name}.dense`);
+      for (const adapter of [name, dense]) await model.addAdapter(adapter, join(folder, "adapters", adapter));
       loaded.push({
         name,
-        about: textField(about, `tasks.${name}.about`),
+        dense,
+        about: textField(fields.about, `tasks.${name}.about`),
         labels: labelsOf(model, name),
         routing: await loadRouters(join(folder, "routers", `${name}.safetensors`)),
-        data: objectField(data, `tasks.${name}.data`, null),
+        data: objectField(fields.data, `tasks.${name}.data`, null),
       });
     }
     return { model, tasks: loaded };
