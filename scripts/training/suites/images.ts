@@ -41,7 +41,7 @@ export const images: Suite = {
     ...[1, 2, 3].map((reduction) =>
       imagesRun(`coda-paper-r${reduction}`, `CoDA, r = ${reduction}`, {
         adapters: { digits: coda },
-        routing: { reduction },
+        routing: { reduction, attention: "k-to-all" },
       }),
     ),
   ],
