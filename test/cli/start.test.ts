@@ -7,6 +7,7 @@ import { compareModel } from "../../src/bench/model-truth.ts";
 import { runTask } from "../../src/bench/task-run.ts";
 import { startJob } from "../../src/cli/start/job.ts";
 import type { StartRequest } from "../../src/cli/start/job.ts";
+import { startCommand } from "../../src/cli/start/start.ts";
 import { hasPublicData, publicScores } from "../../src/cli/start/public.ts";
 import { loadStartModel, readExamples } from "../../src/cli/start/tasks.ts";
 import type { StartModel, StartTask } from "../../src/cli/start/tasks.ts";
@@ -114,6 +115,13 @@ test("as JSON, with the public test sets where they are", async () => {
   expect(JSON.stringify(report.settings)).toContain(`"pets":{"examples":${examples},"dense":${dense}`);
   expect(examples).toBeGreaterThan(5);
   expect(examples).toBeLessThan(35);
+});
+
+test("public data that are named and not there are refused before anything runs", async () => {
+  const { io, out } = captureIo();
+  const args = ["--data", folder.file("nowhere"), "--report", folder.file("page.html")];
+  await expect(startCommand.run(args, io)).rejects.toThrow(`--data: there is no ${folder.file("nowhere")}`);
+  expect(out).toEqual([]);
 });
 
 describe("verification", () => {

@@ -1,6 +1,5 @@
 /** @file The main job: sentences of several tasks through one small model, dense and routed, verified, timed and shown. */
 
-import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { part } from "../../bench/harness.ts";
 import { verificationHeld } from "../../bench/report.ts";
@@ -67,7 +66,6 @@ async function classify({ model, tasks }: StartModel, { examples: path }: StartR
 /** Scores on the public test sets that are there, by task. */
 async function publicTests({ model, tasks }: StartModel, data: string, io: Io): Promise<Record<string, PublicScores>> {
   const scores: Record<string, PublicScores> = {};
-  if (!existsSync(data)) return scores;
   for (const task of tasks)
     if (hasPublicData(data, task)) scores[task.name] = await publicScores(model, task, data, io);
   return scores;

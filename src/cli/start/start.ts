@@ -1,7 +1,9 @@
 /** @file `start`: the main job. A short doctor, then the small English model that comes along on labelled sentences, dense and routed. */
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { EngineError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { deviceChoices, openDevice } from "../device.ts";
 import { quickDoctor } from "../doctor/doctor.ts";
@@ -42,6 +44,10 @@ async function readRequest(
   });
   const report = values.report ?? "adapters-webgpu-report.html";
   await checkTarget(report);
+  if (values.data !== undefined && !existsSync(values.data)) {
+    const fix = "name a folder with public data sets, or leave --data out";
+    throw new EngineError("NOT_FOUND", `--data: there is no ${values.data}`, { where: values.data, fix });
+  }
   return {
     choice: oneOf("start", "adapter", values.adapter, deviceChoices),
     model: values.model ?? join(root, "models/english-small"),
