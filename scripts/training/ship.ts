@@ -2,7 +2,8 @@
  * @file Puts the model together that comes along with this package: `npx tsx scripts/training/ship.ts`, after the suite `language`.
  *
  * The encoder of the pretraining, and of every task the routed adapter of the seed that was best on the evaluation set, with its head and
- * its routers, and the dense one to compare with, in half precision, into models/english-small. Options: `--work FOLDER` and `--results FOLDER` as run.ts has them, `--out FOLDER`.
+ * its routers, and the dense one to compare with, in half precision, into models/english-small. Options: `--work FOLDER` and
+ * `--results FOLDER` as run.ts has them, `--out FOLDER`.
  */
 
 import { readFile, writeFile } from "node:fs/promises";

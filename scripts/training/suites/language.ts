@@ -17,6 +17,6 @@ export const language: Suite = {
     limit: 4000,
     denseSeeds: [1],
     tasks: { snips: 4, trec: 6, subj: 3 },
-    minutes: [110, 12, 4],
+    minutes: [110, 12, 6],
   }),
 };
