@@ -9,7 +9,10 @@ import type { Run } from "./suite.ts";
 const LENGTH = 128;
 const SEED = 1;
 const REDUCTION = 3;
-/** Sentences of a task have about 16 tokens: attention among the 6 that are chosen of them cost a twin in PyTorch 17 points of Snips, over all of them none. */
+/**
+ * Sentences of a task have about 16 tokens: attention among the 6 that are chosen of them cost a twin in PyTorch 17 points of Snips, over all
+ * of them none.
+ */
 const CODA = { reduction: REDUCTION, attention: "k-to-all" };
 
 /** What a suite says of its model and of how long it trains. */
